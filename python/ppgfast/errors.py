@@ -1,0 +1,20 @@
+"""Exceptions that ppgfast raises beyond the built-in ones."""
+
+from __future__ import annotations
+
+
+class ModelFileError(ValueError):
+    """A model file that cannot be used.
+
+    Attributes
+    ----------
+    status : the check that failed, one of the names in ``status.def``, e.g. ``"truncated"``.
+    offset : byte offset in the file at which it failed.
+    name : the config value, tensor or field concerned; empty when none applies.
+    """
+
+    def __init__(self, message: str, *, status: str, offset: int = 0, name: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.offset = offset
+        self.name = name
