@@ -1,0 +1,1 @@
+"""Teachers, students and the way from one to the other (PyTorch)."""
