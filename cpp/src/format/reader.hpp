@@ -1,4 +1,5 @@
-// Bytes -> views of a PPGF v1 file (docs/format.md). Never allocates, never throws, knows nothing about models.
+// Bytes -> views of a PPGF v1 file (docs/format.md). Never allocates, never throws, knows nothing about
+// models.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,9 @@
 #include "ppgfast/status.hpp"
 
 namespace ppgfast::format {
+
+constexpr std::uint32_t max_configs = 256;
+constexpr std::uint32_t max_tensors = 4096;
 
 enum class DType : std::uint8_t { u8 = 0, i8 = 1, f16 = 2, i32 = 3, f32 = 4 };
 
