@@ -20,7 +20,7 @@ class Outputs(NamedTuple):
 
 
 class Model(nn.Module):
-    """A module that answers `Outputs`; `from_config` rebuilds it from `config`, a frozen dataclass, as a dict."""
+    """A module that answers `Outputs`; `from_config` rebuilds it from `config`, a frozen dataclass."""
 
     config: Any
 
