@@ -11,6 +11,12 @@ enum class Status : std::int32_t {
 #undef X
 };
 
+constexpr std::int32_t status_count = 0
+#define X(name, found, fix) +1
+#include "ppgfast/status.def"
+#undef X
+    ;
+
 // The first check that failed. `offset` is a byte offset into the file; `name` is the config value, the
 // tensor or the field, NUL-terminated and empty when none applies.
 struct Error {

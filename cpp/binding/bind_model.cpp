@@ -1,0 +1,287 @@
+#include <pybind11/numpy.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "binding.hpp"
+#include "ppgfast/model.hpp"
+
+namespace py = pybind11;
+
+namespace ppgfast::binding {
+namespace {
+
+struct FreeAligned {
+  void operator()(void* block) const noexcept { std::free(block); }
+};
+using Block = std::unique_ptr<void, FreeAligned>;
+
+Block allocate(std::size_t bytes) {
+  Block block(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+  if (!block) throw std::bad_alloc();
+  return block;
+}
+
+// A model and the scratch blocks of the calls that run at the same time: one each, kept for the next call.
+class SharedModel {
+ public:
+  explicit SharedModel(Model opened) noexcept : model(std::move(opened)) {}
+
+  Block take_scratch() {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (idle_.empty()) return allocate(model.scratch_bytes());
+    Block block = std::move(idle_.back());
+    idle_.pop_back();
+    return block;
+  }
+  void return_scratch(Block block) {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    idle_.push_back(std::move(block));
+  }
+
+  const Model model;
+
+ private:
+  std::mutex mutex_;
+  std::vector<Block> idle_;
+};
+
+std::string shape_text(const py::array& array) {
+  std::string text = "(";
+  for (py::ssize_t i = 0; i < array.ndim(); ++i) {
+    text += std::to_string(array.shape(i)) + (i + 1 < array.ndim() ? ", " : array.ndim() == 1 ? ",)" : "");
+  }
+  return array.ndim() == 1 ? text : text + ")";
+}
+
+// What one window of this model is, for messages.
+std::string window_text(const ModelConfig& c) {
+  std::string text = std::to_string(c.window) + " samples";
+  if (c.sampling_rate > 0.0) {
+    char seconds[64];
+    std::snprintf(seconds, sizeof(seconds), " (%g s at %g Hz)", c.window / c.sampling_rate, c.sampling_rate);
+    text += seconds;
+  }
+  return text;
+}
+
+void check_float32(const py::handle& object, const char* name) {
+  if (!py::isinstance<py::array>(object)) {
+    throw py::type_error(std::string(name) + " is a " + py::cast<std::string>(py::type::of(object).attr("__name__")) +
+                         ", expected a numpy array of float32: pass np.asarray(" + name + ", dtype=np.float32)");
+  }
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  if (!array.dtype().is(py::dtype::of<float>()) && !array.dtype().equal(py::dtype::of<float>())) {
+    throw py::type_error(std::string(name) + " has dtype " + py::cast<std::string>(py::str(array.dtype())) +
+                         ", expected float32: convert it once with " + name + ".astype(np.float32)");
+  }
+  constexpr int wanted = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((array.flags() & wanted) != wanted) {
+    throw py::value_error(std::string(name) + " is not contiguous in memory: pass np.ascontiguousarray(" + name + ")");
+  }
+}
+
+void check_finite(const py::array& windows) {
+  const float* x = static_cast<const float*>(windows.data());
+  const py::ssize_t n = windows.size();
+  // Finite numbers times zero add up to zero; a vectorised pass over all is cheaper than a branch on each.
+  float sum = 0.0f;
+  for (py::ssize_t i = 0; i < n; ++i) sum += x[i] * 0.0f;
+  if (sum == 0.0f) return;
+
+  py::ssize_t i = 0;
+  while (std::isfinite(x[i])) ++i;
+  std::string index;
+  py::ssize_t rest = i;
+  for (py::ssize_t axis = windows.ndim() - 1; axis >= 0; --axis) {
+    index = std::to_string(rest % windows.shape(axis)) + (index.empty() ? "" : ", ") + index;
+    rest /= windows.shape(axis);
+  }
+  throw py::value_error("windows[" + index + "] is " + (std::isnan(x[i]) ? "nan" : x[i] > 0 ? "inf" : "-inf") +
+                        ", expected finite samples: drop windows with missing samples or fill the gaps first");
+}
+
+// Checks `windows` and returns the size of the batch; a single window, (L,), counts as a batch of one.
+std::size_t check_windows(const ModelConfig& c, const py::handle& object) {
+  check_float32(object, "windows");
+  const auto windows = py::reinterpret_borrow<py::array>(object);
+  const py::ssize_t window = c.window, n = windows.ndim();
+  const bool fits = (n == 1 && windows.shape(0) == window) || (n == 2 && windows.shape(1) == window) ||
+                    (n == 3 && windows.shape(1) == c.n_patches && windows.shape(2) == c.patch);
+  if (!fits) {
+    throw py::value_error("windows has shape " + shape_text(windows) + ", expected (" + std::to_string(c.window) +
+                          ",), (B, " + std::to_string(c.window) + ") or (B, " + std::to_string(c.n_patches) + ", " +
+                          std::to_string(c.patch) + "): one window of this model is " + window_text(c) +
+                          "; cut or resample the signal, never pad or stretch it");
+  }
+  if (n > 1 && windows.shape(0) == 0) {
+    throw py::value_error("windows has shape " + shape_text(windows) + ": the batch is empty, pass at least one window");
+  }
+  check_finite(windows);
+  return n == 1 ? 1 : static_cast<std::size_t>(windows.shape(0));
+}
+
+void check_out(const py::handle& object, const std::vector<py::ssize_t>& shape, const py::array& windows) {
+  check_float32(object, "out");
+  const auto out = py::reinterpret_borrow<py::array>(object);
+  if (out.ndim() != static_cast<py::ssize_t>(shape.size()) || !std::equal(shape.begin(), shape.end(), out.shape())) {
+    throw py::value_error("out has shape " + shape_text(out) + ", expected " +
+                          shape_text(py::array_t<float>(shape)));
+  }
+  if (!out.writeable()) throw py::value_error("out is read-only: pass an array that may be written");
+  const char* const a = static_cast<const char*>(out.data());
+  const char* const b = static_cast<const char*>(windows.data());
+  if (a < b + windows.nbytes() && b < a + out.nbytes()) {
+    throw py::value_error("out shares memory with windows: pass an array of its own");
+  }
+}
+
+using Run = void (Model::*)(const float*, std::size_t, float*, void*) const noexcept;
+
+void run(SharedModel& shared, Run method, const py::array& windows, std::size_t batch, float* out) {
+  const float* x = static_cast<const float*>(windows.data());
+  const py::gil_scoped_release unlocked;
+  Block scratch = shared.take_scratch();
+  (shared.model.*method)(x, batch, out, scratch.get());
+  shared.return_scratch(std::move(scratch));
+}
+
+py::object predict(SharedModel& shared, const py::object& windows, const py::object& out) {
+  const ModelConfig& c = shared.model.config();
+  const std::size_t batch = check_windows(c, windows);
+  const auto array = py::reinterpret_borrow<py::array>(windows);
+  std::vector<py::ssize_t> shape;
+  if (array.ndim() > 1) shape.push_back(array.shape(0));
+  shape.push_back(c.n_outputs);
+
+  if (!out.is_none()) check_out(out, shape, array);
+  py::array result = out.is_none() ? py::array_t<float>(shape) : py::reinterpret_borrow<py::array>(out);
+  run(shared, &Model::predict, array, batch, static_cast<float*>(result.mutable_data()));
+  return result;
+}
+
+py::array embed(SharedModel& shared, const py::object& windows) {
+  const ModelConfig& c = shared.model.config();
+  if (shared.model.tokens() == 0) throw py::value_error("a linear model has no hidden states: use predict");
+  const std::size_t batch = check_windows(c, windows);
+  const auto array = py::reinterpret_borrow<py::array>(windows);
+  std::vector<py::ssize_t> shape;
+  if (array.ndim() > 1) shape.push_back(array.shape(0));
+  shape.push_back(static_cast<py::ssize_t>(shared.model.tokens()));
+  shape.push_back(c.d_model);
+
+  py::array_t<float> result(shape);
+  run(shared, &Model::embed, array, batch, result.mutable_data());
+  return result;
+}
+
+template <typename Enum, std::size_t n>
+const char* spelled(const char* const (&names)[n], Enum value) {
+  return names[static_cast<std::size_t>(value)];
+}
+
+py::dict info(const SharedModel& shared) {
+  static const char* const kinds[] = {"linear", "mlp", "gpt"};
+  static const char* const scalings[] = {"none", "minmax", "zscore"};
+  static const char* const tasks[] = {"none", "hr", "af"};
+  static const char* const units[] = {"none", "bpm", "probability"};
+  static const char* const activations[] = {"none", "softmax"};
+  const Model& model = shared.model;
+  const ModelConfig& c = model.config();
+  using namespace py::literals;
+
+  py::dict shape("n_outputs"_a = c.n_outputs, "n_patches"_a = c.n_patches, "patch"_a = c.patch);
+  if (c.kind != Kind::linear) shape["d_model"] = c.d_model;
+  if (c.kind == Kind::gpt) {
+    shape["n_layers"] = c.n_layers;
+    shape["n_heads"] = c.n_heads;
+  }
+  py::object filter = py::none();
+  if (c.filter_order > 0) filter = py::make_tuple(c.filter_low, c.filter_high, c.filter_order);
+  const py::dict input("sampling_rate"_a = c.sampling_rate, "window"_a = c.window, "hop"_a = c.hop,
+                       "polarity"_a = c.polarity, "scaling"_a = spelled(scalings, c.scaling), "filter"_a = filter);
+  const py::dict output("task"_a = spelled(tasks, c.task), "units"_a = spelled(units, c.units), "mean"_a = c.mean,
+                        "std"_a = c.std, "activation"_a = spelled(activations, c.activation));
+  const std::size_t n = std::strlen(model.note());
+  const py::object note = py::bytes(model.note(), n).attr("decode")("utf-8", "replace");
+  return py::dict("kind"_a = spelled(kinds, c.kind), "shape"_a = shape, "input"_a = input, "output"_a = output,
+                  "parameters"_a = model.parameters(), "weight_bytes"_a = model.weight_bytes(),
+                  "scratch_bytes"_a = model.scratch_bytes(), "isa"_a = model.isa(), "note"_a = note);
+}
+
+constexpr const char* predict_doc = R"(Run the model.
+
+Parameters
+----------
+windows : C-contiguous float32 array, (L,), (B, L) or (B, N, P) with L = N * P samples at the model's sampling rate,
+    band-passed as ``info["input"]["filter"]`` says, not scaled: the model scales.
+out : C-contiguous float32 array of the result's shape to write into, or None.
+
+Returns
+-------
+float32 array (C,) for one window, else (B, C), in ``info["output"]["units"]``. The same bits on every CPU, alone or
+in any batch. The GIL is released; one model may be used from any number of threads.
+
+Raises
+------
+TypeError, ValueError
+    for an array of another type, shape or layout, an empty batch, and samples that are not finite.)";
+
+constexpr const char* embed_doc = R"(Return the hidden states of the last layer.
+
+Parameters
+----------
+windows : as for `predict`.
+
+Returns
+-------
+float32 array (T, d) for one window, else (B, T, d). For a gpt T = N + 1, the first row being the SEP token; for an
+mlp T = 1.
+
+Raises
+------
+TypeError, ValueError
+    as `predict`, and for a linear model, which has none.)";
+
+}  // namespace
+
+void bind_model(py::module_& module) {
+  py::class_<SharedModel>(module, "Model", "A PPG model: immutable, shared by any number of threads. See ppgfast.load.")
+      .def("predict", &predict, py::arg("windows"), py::kw_only(), py::arg("out") = py::none(), predict_doc)
+      .def("embed", &embed, py::arg("windows"), embed_doc)
+      .def_property_readonly("info", &info, "What the file says about itself, as a dict of plain values.")
+      .def("__repr__", [](const SharedModel& shared) {
+        const py::dict d = info(shared);
+        return py::str("<ppgfast.Model {} task={} window={} isa={}>")
+            .format(d["kind"], d["output"]["task"], d["input"]["window"], d["isa"]);
+      });
+
+  module.def("open_file", [](const std::string& path, const char* isa) {
+    Model model;
+    Error error;
+    {
+      const py::gil_scoped_release unlocked;
+      error = Model::open_file(path.c_str(), isa, &model);
+    }
+    if (error) raise(error, path);
+    return std::make_unique<SharedModel>(std::move(model));
+  });
+  module.def("open_bytes", [](const py::bytes& bytes, const char* isa) {
+    char* data = nullptr;
+    py::ssize_t size = 0;
+    if (PyBytes_AsStringAndSize(bytes.ptr(), &data, &size) != 0) throw py::error_already_set();
+    const Block aligned = allocate(static_cast<std::size_t>(size) + 1);
+    std::memcpy(aligned.get(), data, static_cast<std::size_t>(size));
+    Model model;
+    const Error error = Model::open_memory(aligned.get(), static_cast<std::size_t>(size), isa, &model);
+    if (error) raise(error, "<bytes>");
+    return std::make_unique<SharedModel>(std::move(model));
+  });
+}
+
+}  // namespace ppgfast::binding

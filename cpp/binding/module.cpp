@@ -1,0 +1,9 @@
+#include "binding.hpp"
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "The C++ core of ppgfast.";
+  module.attr("__version__") = PPGFAST_VERSION;
+  ppgfast::binding::bind_status(module);
+  ppgfast::binding::bind_cpu(module);
+  ppgfast::binding::bind_model(module);
+}

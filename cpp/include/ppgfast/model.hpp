@@ -1,0 +1,78 @@
+// A PPG model: read once, then immutable; any number of threads may call it at the same time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "ppgfast/status.hpp"
+
+namespace ppgfast {
+
+enum class Kind : std::int64_t { linear = 0, mlp = 1, gpt = 2 };
+enum class Scaling : std::int64_t { none = 0, minmax = 1, zscore = 2 };
+enum class Task : std::int64_t { none = 0, hr = 1, af = 2 };
+enum class Units : std::int64_t { none = 0, bpm = 1, probability = 2 };
+enum class Activation : std::int64_t { none = 0, softmax = 1 };
+
+// What the file says about itself: shapes, and the whole contract on input and output.
+struct ModelConfig {
+  Kind kind = Kind::linear;
+  std::uint32_t n_outputs = 0;
+  std::uint32_t n_patches = 0;
+  std::uint32_t patch = 0;     // samples per patch
+  std::uint32_t d_model = 0;   // gpt: width; mlp: hidden units; linear: 0
+  std::uint32_t n_layers = 0;  // gpt only, as n_heads is
+  std::uint32_t n_heads = 0;
+
+  double sampling_rate = 0.0;  // Hz; 0 = not stated
+  std::uint32_t window = 0;    // samples
+  std::uint32_t hop = 0;       // samples; 0 = not stated
+  std::int64_t polarity = 1;   // 1 or -1
+  Scaling scaling = Scaling::none;
+  double filter_low = 0.0, filter_high = 0.0;  // Hz
+  std::uint32_t filter_order = 0;              // 0 = no filter
+
+  Task task = Task::none;
+  Units units = Units::none;
+  double mean = 0.0, std = 1.0;  // prediction = raw * std + mean
+  Activation activation = Activation::none;
+};
+
+class Model {
+ public:
+  Model() noexcept;
+  ~Model();
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+
+  // Reads a model from a file, or from bytes that start at a multiple of 64 and are not needed afterwards.
+  // `isa` forces a kernel table ("scalar", "avx2"); null takes PPGFAST_FORCE_ISA, else the fastest this CPU runs.
+  // Everything that can fail fails here; `*out` is unchanged then.
+  static Error open_file(const char* path, const char* isa, Model* out) noexcept;
+  static Error open_memory(const void* bytes, std::size_t size, const char* isa, Model* out) noexcept;
+
+  const ModelConfig& config() const noexcept;
+  const char* isa() const noexcept;
+  std::size_t tokens() const noexcept;  // rows of one window's hidden states: patches + 1 (gpt), 1 (mlp), 0 (linear)
+  std::size_t parameters() const noexcept;    // numbers in the file's tensors that take part in a prediction
+  std::size_t weight_bytes() const noexcept;  // packed weights held in memory
+  const char* note() const noexcept;          // provenance, as text; empty when the file has none
+
+  // Bytes of scratch memory, at a multiple of 64, that one call of `predict` or `embed` needs, whatever the batch.
+  std::size_t scratch_bytes() const noexcept;
+
+  // windows (batch, window) float32, finite -> predictions (batch, n_outputs).
+  // Never fails, allocates, locks or throws.
+  void predict(const float* windows, std::size_t batch, float* predictions, void* scratch) const noexcept;
+
+  // windows (batch, window) -> hidden states of the last layer (batch, tokens, d_model). Not for linear models.
+  void embed(const float* windows, std::size_t batch, float* hidden, void* scratch) const noexcept;
+
+  struct Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ppgfast

@@ -1,0 +1,170 @@
+// AVX2 and FMA: two registers of 8 floats make one V16; products use blocks of up to 6 rows x 16 outputs.
+
+#if !defined(__AVX2__) || !defined(__FMA__)
+#error "compile this file with -mavx2 -mfma"
+#endif
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "constants.hpp"
+#include "kernels.hpp"
+#include "unroll.hpp"
+
+namespace ppgfast::kernels {
+namespace {
+
+struct V16 {
+  __m256 lo, hi;
+};
+
+inline V16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline void store(float* p, V16 a) {
+  _mm256_storeu_ps(p, a.lo);
+  _mm256_storeu_ps(p + 8, a.hi);
+}
+inline V16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline V16 add(V16 a, V16 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+inline V16 sub(V16 a, V16 b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
+inline V16 mul(V16 a, V16 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+inline V16 div(V16 a, V16 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+inline V16 max(V16 a, V16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+inline V16 min(V16 a, V16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+inline V16 fma(V16 a, V16 b, V16 c) {
+  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+inline float square_root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+
+inline float fold_add(V16 a) {
+  const __m256 s8 = _mm256_add_ps(a.lo, a.hi);
+  const __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+  const __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+  return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+}
+inline float fold_max(V16 a) {
+  const __m256 s8 = _mm256_max_ps(a.lo, a.hi);
+  const __m128 s4 = _mm_max_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+  const __m128 s2 = _mm_max_ps(s4, _mm_movehl_ps(s4, s4));
+  return _mm_cvtss_f32(_mm_max_ss(s2, _mm_movehdup_ps(s2)));
+}
+
+// The first `n` lanes all ones, the others zero.
+inline V16 first(size_t n) {
+  const __m256i count = _mm256_set1_epi32(static_cast<int>(n < lanes ? n : lanes));
+  return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(count, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))),
+          _mm256_castsi256_ps(_mm256_cmpgt_epi32(count, _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15)))};
+}
+inline V16 keep(V16 mask, V16 a) { return {_mm256_and_ps(mask.lo, a.lo), _mm256_and_ps(mask.hi, a.hi)}; }
+inline V16 keep_or(V16 mask, V16 a, V16 b) {
+  return {_mm256_blendv_ps(b.lo, a.lo, mask.lo), _mm256_blendv_ps(b.hi, a.hi, mask.hi)};
+}
+
+inline __m256 exp2_of(__m256 shifted) {
+  const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(127 << 23)));
+}
+inline V16 exp2_of(V16 shifted) { return {exp2_of(shifted.lo), exp2_of(shifted.hi)}; }
+inline V16 swap_pairs(V16 a) { return {_mm256_permute_ps(a.lo, 0xB1), _mm256_permute_ps(a.hi, 0xB1)}; }
+
+// r[i][j] -> out[j * stride + i] for one 8 x 8 block.
+inline void store_transposed_8x8(float* out, size_t stride, const __m256 (&r)[8]) {
+  __m256 a[8], b[8];
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    a[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
+    b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xEE);
+    b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+    b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xEE);
+  }
+  for (int i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(out + i * stride, _mm256_permute2f128_ps(b[i], b[i + 4], 0x20));
+    _mm256_storeu_ps(out + (i + 4) * stride, _mm256_permute2f128_ps(b[i], b[i + 4], 0x31));
+  }
+}
+inline void store_transposed(float* out, size_t stride, const V16 (&r)[lanes]) {
+  for (int i = 0; i < 16; i += 8) {
+    __m256 lo[8], hi[8];
+    for (int j = 0; j < 8; ++j) {
+      lo[j] = r[i + j].lo;
+      hi[j] = r[i + j].hi;
+    }
+    store_transposed_8x8(out + i, stride, lo);
+    store_transposed_8x8(out + 8 * stride + i, stride, hi);
+  }
+}
+
+#include "simd.inl"
+
+constexpr size_t nr = 16;
+constexpr int block_rows = 6;  // 12 accumulators, two weight vectors and a broadcast fill the 16 registers
+
+// One panel against `rows` rows. The first block of a panel also fetches the next panel: at T = 9 a panel is used
+// only twice, so its first use must not wait for the cache below.
+template <int rows, bool fetch_next>
+inline void linear_block(const LinearF32& a, const float* x, const float* panel, float* y) {
+  const size_t x_stride = a.x_stride, y_stride = a.y_stride, K = a.k;
+  const float* next = panel + nr + K * nr;
+  const V16 bias = load(panel);
+  V16 sum[rows];
+  PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = bias;
+
+  const float* w = panel + nr;
+  for (size_t k = 0; k < K; ++k, w += nr) {
+    if (fetch_next) _mm_prefetch(reinterpret_cast<const char*>(next + k * nr), _MM_HINT_T0);
+    const V16 weights = load(w);
+    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = fma(set1(x[r * x_stride + k]), weights, sum[r]);
+  }
+  if (a.epilogue == Epilogue::residual || a.epilogue == Epilogue::residual_relu) {
+    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = add(load(y + r * y_stride), sum[r]);
+  }
+  if (a.epilogue == Epilogue::relu || a.epilogue == Epilogue::residual_relu) {
+    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = max(sum[r], set1(0.0f));
+  }
+  PPGFAST_UNROLL for (int r = 0; r < rows; ++r) store(y + r * y_stride, sum[r]);
+}
+
+template <bool fetch_next>
+inline void linear_rows(const LinearF32& a, int rows, const float* x, const float* panel, float* y) {
+  switch (rows) {
+    case 1: linear_block<1, fetch_next>(a, x, panel, y); break;
+    case 2: linear_block<2, fetch_next>(a, x, panel, y); break;
+    case 3: linear_block<3, fetch_next>(a, x, panel, y); break;
+    case 4: linear_block<4, fetch_next>(a, x, panel, y); break;
+    case 5: linear_block<5, fetch_next>(a, x, panel, y); break;
+    default: linear_block<6, fetch_next>(a, x, panel, y); break;
+  }
+}
+
+// (rows, k) x (k, n) -> (rows, n)
+void linear_f32(const LinearF32& a) {
+  if (a.rows == 0) return;
+  // Rows split as evenly as they go: 9 = 5 + 4, 31 = 6 + 5 + 5 + 5 + 5 + 5, so no block is left with too few
+  // accumulators to hide the latency of the multiply-add.
+  const size_t blocks = (a.rows + block_rows - 1) / block_rows;
+  const size_t small = a.rows / blocks, larger = a.rows % blocks;
+  for (size_t p = 0; p < a.n_panels; ++p) {
+    const float* panel = a.panels + p * (nr + a.k * nr);
+    const float* x = a.x;
+    float* y = a.y + p * nr;
+    for (size_t b = 0; b < blocks; ++b) {
+      const int rows = static_cast<int>(small + (b < larger));
+      if (b == 0) {
+        linear_rows<true>(a, rows, x, panel, y);
+      } else {
+        linear_rows<false>(a, rows, x, panel, y);
+      }
+      x += static_cast<size_t>(rows) * a.x_stride;
+      y += static_cast<size_t>(rows) * a.y_stride;
+    }
+  }
+}
+
+}  // namespace
+
+const Kernels avx2 = {"avx2", {nr, 1}, linear_f32, rmsnorm_f32, attention_f32, head_f32};
+
+}  // namespace ppgfast::kernels

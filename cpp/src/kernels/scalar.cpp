@@ -1,0 +1,140 @@
+// The definition: plain loops, one operation at a time, in the order that every other table keeps.
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels.hpp"
+#include "scalar_math.hpp"
+
+namespace ppgfast::kernels {
+namespace {
+
+constexpr size_t nr = 16;
+
+// (rows, k) x (k, n) -> (rows, n)
+void linear_f32(const LinearF32& a) {
+  const size_t panel_floats = nr + a.k * nr;
+  for (size_t p = 0; p < a.n_panels; ++p) {
+    const float* bias = a.panels + p * panel_floats;
+    const float* weights = bias + nr;
+    for (size_t row = 0; row < a.rows; ++row) {
+      const float* x = a.x + row * a.x_stride;
+      float* y = a.y + row * a.y_stride + p * nr;
+      float sum[nr];
+      memcpy(sum, bias, sizeof(sum));
+      for (size_t k = 0; k < a.k; ++k) {
+        for (size_t n = 0; n < nr; ++n) sum[n] = fmaf(x[k], weights[k * nr + n], sum[n]);
+      }
+      const bool add_old = a.epilogue == Epilogue::residual || a.epilogue == Epilogue::residual_relu;
+      const bool relu = a.epilogue == Epilogue::relu || a.epilogue == Epilogue::residual_relu;
+      for (size_t n = 0; n < nr; ++n) {
+        const float value = add_old ? y[n] + sum[n] : sum[n];
+        y[n] = relu && !(value > 0.0f) ? 0.0f : value;
+      }
+    }
+  }
+}
+
+float fold(float (&lane)[lanes]) {
+  for (size_t half = lanes / 2; half > 0; half /= 2) {
+    for (size_t l = 0; l < half; ++l) lane[l] = lane[l] + lane[l + half];
+  }
+  return lane[0];
+}
+
+void rmsnorm_f32(const RmsNormF32& a) {
+  for (size_t row = 0; row < a.rows; ++row) {
+    const float* x = a.x + row * a.stride;
+    float* y = a.y + row * a.stride;
+    float lane[lanes] = {};
+    for (size_t i = 0; i < a.stride; ++i) lane[i % lanes] = fmaf(x[i], x[i], lane[i % lanes]);
+    const float mean_square = fold(lane) / static_cast<float>(a.width);
+    const float scale = 1.0f / sqrtf(mean_square + a.epsilon);
+    for (size_t i = 0; i < a.stride; ++i) y[i] = x[i] * scale;
+  }
+}
+
+float gelu_f32(float x) {
+  const float half = 0.5f * x;
+  return fmaf(half, erf_f32(x * sqrt_half), half);
+}
+
+// Rotates one token's d_head values: each pair (even, odd) by its angle.
+void rotate(const float* x, const float* cosine, const float* sine, size_t d_head, float* y) {
+  for (size_t i = 0; i < d_head; ++i) y[i] = fmaf(x[i ^ 1], sine[i], x[i] * cosine[i]);
+}
+
+// Causal attention of one head. Rows go in groups of four that share their columns: beyond a row's own
+// diagonal the weight is zero up to the group's end.
+void attention_head(const AttentionF32& a, size_t head) {
+  const size_t T = a.tokens, Dh = a.d_head, stride = 3 * a.n_heads * Dh;
+  const float* queries = a.qkv + head * Dh;
+  const float* keys = queries + a.n_heads * Dh;
+  const float* values = keys + a.n_heads * Dh;
+  float* q = a.scratch;               // (T, Dh)
+  float* k = q + padded(T) * Dh;      // (T, Dh)
+  float* score = k + padded(T) * Dh;  // (T)
+
+  for (size_t t = 0; t < T; ++t) {
+    rotate(queries + t * stride, a.rotary_cos + t * Dh, a.rotary_sin + t * Dh, Dh, q + t * Dh);
+    rotate(keys + t * stride, a.rotary_cos + t * Dh, a.rotary_sin + t * Dh, Dh, k + t * Dh);
+  }
+  for (size_t i = 0; i < T; ++i) {
+    const size_t group_end = round_up(i + 1, attention_group) < T ? round_up(i + 1, attention_group) : T;
+    float highest = -INFINITY;
+    for (size_t j = 0; j <= i; ++j) {
+      float s = 0.0f;
+      for (size_t c = 0; c < Dh; ++c) s = fmaf(q[i * Dh + c], k[j * Dh + c], s);
+      score[j] = s;
+      highest = s > highest ? s : highest;
+    }
+    float lane[lanes] = {};
+    for (size_t j = 0; j < group_end; ++j) {
+      score[j] = j <= i ? exp_f32(score[j] - highest) : 0.0f;
+      lane[j % lanes] = lane[j % lanes] + score[j];
+    }
+    const float inverse = 1.0f / fold(lane);
+    float* y = a.y + (i * a.n_heads + head) * Dh;
+    for (size_t c = 0; c < Dh; ++c) {
+      float sum = 0.0f;
+      for (size_t j = 0; j < group_end; ++j) sum = fmaf(score[j], values[j * stride + c], sum);
+      y[c] = sum * inverse;
+    }
+  }
+}
+
+void attention_f32(const AttentionF32& a) {
+  for (size_t head = 0; head < a.n_heads; ++head) attention_head(a, head);
+}
+
+void head_f32(const HeadF32& a) {
+  const size_t count = a.tokens * a.stride;
+  const float n = static_cast<float>(a.tokens * a.width);
+
+  float lane[lanes] = {};
+  for (size_t i = 0; i < count; ++i) lane[i % lanes] = lane[i % lanes] + a.x[i];
+  const float mean = fold(lane) / n;
+
+  for (size_t l = 0; l < lanes; ++l) lane[l] = 0.0f;
+  for (size_t i = 0; i < count; ++i) {
+    const float centred = i % a.stride < a.width ? a.x[i] - mean : 0.0f;
+    lane[i % lanes] = fmaf(centred, centred, lane[i % lanes]);
+  }
+  const float scale = 1.0f / sqrtf(fold(lane) / n + a.epsilon);
+
+  float* hidden = a.scratch;  // (tokens, stride); gain, shift and so GELU are zero in the padding
+  for (size_t i = 0; i < count; ++i) hidden[i] = gelu_f32(fmaf((a.x[i] - mean) * scale, a.gain[i], a.shift[i]));
+
+  for (size_t o = 0; o < a.outputs; ++o) {
+    const float* weight = a.weight + o * count;
+    for (size_t l = 0; l < lanes; ++l) lane[l] = 0.0f;
+    for (size_t i = 0; i < count; ++i) lane[i % lanes] = fmaf(hidden[i], weight[i], lane[i % lanes]);
+    a.y[o] = a.bias[o] + fold(lane);
+  }
+}
+
+}  // namespace
+
+const Kernels scalar = {"scalar", {nr, 1}, linear_f32, rmsnorm_f32, attention_f32, head_f32};
+
+}  // namespace ppgfast::kernels

@@ -1,0 +1,141 @@
+#include "model/config.hpp"
+
+#include <cstring>
+
+namespace ppgfast {
+namespace {
+
+// Reads values one by one, keeps the first error, and counts what it read: a file may hold nothing else.
+class ConfigReader {
+ public:
+  explicit ConfigReader(const format::File& file) noexcept : file_(file) {}
+
+  std::int64_t integer(const char* name, std::int64_t lowest, std::int64_t highest) noexcept {
+    format::Config value;
+    if (!find(name, &value)) return lowest;
+    if (value.is_float || value.i64 < lowest || value.i64 > highest) {
+      fail(Status::bad_config_value, name, value.offset);
+      return lowest;
+    }
+    return value.i64;
+  }
+
+  double real(const char* name, double lowest, double highest) noexcept {
+    format::Config value;
+    if (!find(name, &value)) return lowest;
+    if (!value.is_float || !(value.f64 >= lowest && value.f64 <= highest)) {
+      fail(Status::bad_config_value, name, value.offset);
+      return lowest;
+    }
+    return value.f64;
+  }
+
+  std::uint32_t size(const char* name, std::int64_t lowest, std::int64_t highest) noexcept {
+    return static_cast<std::uint32_t>(integer(name, lowest, highest));
+  }
+
+  template <typename Enum>
+  Enum code(const char* name, Enum last) noexcept {
+    return static_cast<Enum>(integer(name, 0, static_cast<std::int64_t>(last)));
+  }
+
+  void check(bool good, const char* name) noexcept {
+    format::Config value;
+    if (!good && file_.find(name, &value)) fail(Status::bad_config_value, name, value.offset);
+  }
+
+  // The first error; a value that nobody asked for is one too.
+  Error finish() noexcept {
+    for (std::uint32_t i = 0; !error_ && i < file_.config_count(); ++i) {
+      const format::Config value = file_.config(i);
+      bool known = false;
+      for (std::size_t j = 0; j < used_count_; ++j) known = known || std::strcmp(used_[j], value.name) == 0;
+      if (!known) fail(Status::unknown_config, value.name, value.offset);
+    }
+    return error_;
+  }
+
+  bool failed() const noexcept { return static_cast<bool>(error_); }
+
+ private:
+  bool find(const char* name, format::Config* out) noexcept {
+    used_[used_count_++] = name;
+    if (file_.find(name, out)) return true;
+    fail(Status::missing_config, name, 0);
+    return false;
+  }
+
+  void fail(Status status, const char* name, std::uint64_t offset) noexcept {
+    if (error_) return;
+    error_.status = status;
+    error_.offset = offset;
+    std::strncpy(error_.name, name, sizeof(error_.name) - 1);
+  }
+
+  const format::File& file_;
+  Error error_;
+  const char* used_[32] = {};
+  std::size_t used_count_ = 0;
+};
+
+// Bounds far beyond any PPG model, and small enough that no product of them overflows.
+constexpr std::int64_t most_outputs = 4096, most_patches = 4096, longest_patch = 16384, widest = 16384, deepest = 99;
+constexpr double largest = 1e9;
+
+void read_shape(ConfigReader& read, ModelConfig& c) noexcept {
+  c.n_outputs = read.size("model.n_outputs", 1, most_outputs);
+  c.n_patches = read.size("model.n_patches", 1, most_patches);
+  c.patch = read.size("model.patch", 1, longest_patch);
+  if (c.kind == Kind::mlp) c.d_model = read.size("model.d_hidden", 1, widest);
+  if (c.kind == Kind::gpt) {
+    c.d_model = read.size("model.d_model", 4, widest);
+    c.n_layers = read.size("model.n_layers", 1, deepest);
+    c.n_heads = read.size("model.n_heads", 1, c.d_model / 4);
+    // Rotary embedding turns pairs in the first half of a head, so a head's width is a multiple of 4.
+    if (!read.failed()) read.check(c.d_model % (4 * c.n_heads) == 0, "model.n_heads");
+  }
+}
+
+void read_contract(ConfigReader& read, ModelConfig& c) noexcept {
+  const std::int64_t samples = std::int64_t{c.n_patches} * c.patch;
+  c.sampling_rate = read.real("input.sampling_rate", 0.0, 1e6);
+  c.window = read.size("input.window", samples, samples);
+  c.hop = read.size("input.hop", 0, std::int64_t{1} << 31);
+  read.integer("input.channels", 1, 1);
+  c.polarity = read.integer("input.polarity", -1, 1);
+  read.check(c.polarity != 0, "input.polarity");
+  c.scaling = read.code("input.scaling", Scaling::zscore);
+  c.filter_low = read.real("input.filter_low", 0.0, 1e6);
+  c.filter_high = read.real("input.filter_high", 0.0, 1e6);
+  c.filter_order = read.size("input.filter_order", 0, 16);
+
+  c.task = read.code("output.task", Task::af);
+  c.units = read.code("output.units", Units::probability);
+  c.mean = read.real("output.mean", -largest, largest);
+  c.std = read.real("output.std", -largest, largest);
+  read.check(c.std > 0.0, "output.std");
+  c.activation = read.code("output.activation", Activation::softmax);
+}
+
+}  // namespace
+
+Error read_config(const format::File& file, ModelConfig* out) noexcept {
+  ModelConfig c;
+  ConfigReader read(file);
+  format::Config kind;
+  if (file.find("model.kind", &kind) && !kind.is_float && (kind.i64 < 0 || kind.i64 > 2)) {
+    Error error;
+    error.status = Status::unknown_model_kind;
+    error.offset = kind.offset;
+    std::strncpy(error.name, "model.kind", sizeof(error.name) - 1);
+    return error;
+  }
+  c.kind = read.code("model.kind", Kind::gpt);
+  if (!read.failed()) read_shape(read, c);
+  if (!read.failed()) read_contract(read, c);
+  const Error error = read.finish();
+  if (!error) *out = c;
+  return error;
+}
+
+}  // namespace ppgfast

@@ -1,0 +1,261 @@
+#include "model/gpt.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+#include "model/rotary.hpp"
+#include "model/weights.hpp"
+
+namespace ppgfast {
+
+using kernels::Epilogue;
+using kernels::padded;
+
+namespace {
+
+// Samples in [0, 1] come in as 0.8 x + 0.1, where the logit of the generative head is tame.
+constexpr double input_gain = 0.8, input_shift = 0.1;
+constexpr float rmsnorm_epsilon = 1e-8f, layernorm_epsilon = 1e-5f;
+constexpr float highest_frequency = 100.0f;  // radians per patch; published: 1 and below
+
+}  // namespace
+
+struct Gpt::LayerTensors {
+  TensorF32 attention_norm, rotary;
+  TensorF32 query, query_bias, key, key_bias, value, value_bias, out, out_bias;
+  TensorF32 ffn_norm, up, up_bias, down, down_bias;
+};
+
+struct Gpt::Tensors {
+  TensorF32 patch, patch_bias, sep;
+  TensorF32 head_gain, head_shift, head, head_bias;
+  std::unique_ptr<LayerTensors[]> layers;
+};
+
+Gpt::Gpt(const ModelConfig& config, const kernels::Kernels& kernel) noexcept
+    : config_(config),
+      kernel_(kernel),
+      T_(config.n_patches + 1),
+      d_(config.d_model),
+      D_(padded(d_)),
+      dh_(d_ / config.n_heads),
+      Dh_(padded(dh_)),
+      A_(config.n_heads * Dh_),
+      F_(padded(4 * d_)) {}
+
+Gpt::~Gpt() = default;
+
+Error Gpt::read(const format::File& file) noexcept {
+  tensors_.reset(new (std::nothrow) Tensors);
+  layers_.reset(new (std::nothrow) Layer[config_.n_layers]);
+  if (tensors_) tensors_->layers.reset(new (std::nothrow) LayerTensors[config_.n_layers]);
+  if (!tensors_ || !layers_ || !tensors_->layers) {
+    Error error;
+    error.status = Status::out_of_memory;
+    return error;
+  }
+
+  TensorReader tensor(file);
+  tensors_->patch = tensor.f32("patch.weight", d_, config_.patch);
+  tensors_->patch_bias = tensor.f32("patch.bias", d_);
+  tensors_->sep = tensor.f32("sep", d_);
+  for (unsigned i = 0; i < config_.n_layers; ++i) {
+    LayerTensors& t = tensors_->layers[i];
+    char full[64];
+    const auto name = [&](const char* tail) noexcept {
+      std::snprintf(full, sizeof(full), "layer.%02u.%s", i, tail);
+      return full;
+    };
+    t.attention_norm = tensor.f32(name("attention.norm"), d_);
+    t.rotary = tensor.f32(name("attention.rotary"), dh_ / 4, 0, 0.0f, highest_frequency);
+    t.query = tensor.f32(name("attention.query.weight"), d_, d_);
+    t.query_bias = tensor.f32(name("attention.query.bias"), d_);
+    t.key = tensor.f32(name("attention.key.weight"), d_, d_);
+    t.key_bias = tensor.f32(name("attention.key.bias"), d_);
+    t.value = tensor.f32(name("attention.value.weight"), d_, d_);
+    t.value_bias = tensor.f32(name("attention.value.bias"), d_);
+    t.out = tensor.f32(name("attention.out.weight"), d_, d_);
+    t.out_bias = tensor.f32(name("attention.out.bias"), d_);
+    t.ffn_norm = tensor.f32(name("ffn.norm"), d_);
+    t.up = tensor.f32(name("ffn.up.weight"), 4 * d_, d_);
+    t.up_bias = tensor.f32(name("ffn.up.bias"), 4 * d_);
+    t.down = tensor.f32(name("ffn.down.weight"), d_, 4 * d_);
+    t.down_bias = tensor.f32(name("ffn.down.bias"), d_);
+  }
+  tensors_->head_gain = tensor.f32("head.norm.weight", T_ * d_);
+  tensors_->head_shift = tensor.f32("head.norm.bias", T_ * d_);
+  tensors_->head = tensor.f32("head.linear.weight", config_.n_outputs, T_ * d_);
+  tensors_->head_bias = tensor.f32("head.linear.bias", config_.n_outputs);
+  return tensor.finish();
+}
+
+std::size_t Gpt::pack(float* block) noexcept {
+  Carver carver(block);
+  pack_patch(carver);
+  for (unsigned i = 0; i < config_.n_layers; ++i) {
+    pack_attention(carver, tensors_->layers[i], &layers_[i]);
+    pack_rotary(carver, tensors_->layers[i], &layers_[i]);
+    pack_ffn(carver, tensors_->layers[i], &layers_[i]);
+  }
+  pack_head(carver);
+  if (block != nullptr) tensors_.reset();
+  return carver.used();
+}
+
+// W (0.8 x + 0.1) + b = (0.8 W) x + (b + 0.1 sum W)
+void Gpt::pack_patch(Carver& carver) noexcept {
+  const Tensors& t = *tensors_;
+  const std::size_t P = config_.patch;
+  patch_ = pack_linear(
+      carver, kernel_.layout, d_, P,
+      [&](std::size_t n, std::size_t k) { return static_cast<float>(input_gain * t.patch[n * P + k]); },
+      [&](std::size_t n) {
+        double sum = 0.0;
+        for (std::size_t k = 0; k < P; ++k) sum += t.patch[n * P + k];
+        return static_cast<float>(t.patch_bias[n] + input_shift * sum);
+      });
+  float* sep = carver.take(D_);
+  if (sep != nullptr) {
+    for (std::size_t i = 0; i < D_; ++i) sep[i] = i < d_ ? t.sep[i] : 0.0f;
+  }
+  sep_ = sep;
+}
+
+// One product for queries, keys and values, one head after the other, each padded to Dh; the norm's scale goes into
+// its columns, 1 / sqrt(d_head) into the queries. The output product has the same padding on its inputs.
+void Gpt::pack_attention(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept {
+  const TensorF32 weights[] = {t.query, t.key, t.value};
+  const TensorF32 biases[] = {t.query_bias, t.key_bias, t.value_bias};
+  const double scale[] = {1.0 / std::sqrt(static_cast<double>(dh_)), 1.0, 1.0};
+  layer->qkv = pack_linear(
+      carver, kernel_.layout, 3 * A_, d_,
+      [&](std::size_t n, std::size_t k) {
+        const std::size_t which = n / A_, head = n % A_ / Dh_, c = n % Dh_;
+        if (c >= dh_) return 0.0f;
+        const double w = weights[which][(head * dh_ + c) * d_ + k];
+        return static_cast<float>(w * scale[which] * t.attention_norm[k]);
+      },
+      [&](std::size_t n) {
+        const std::size_t which = n / A_, head = n % A_ / Dh_, c = n % Dh_;
+        return c < dh_ ? static_cast<float>(biases[which][head * dh_ + c] * scale[which]) : 0.0f;
+      });
+  layer->out = pack_linear(
+      carver, kernel_.layout, d_, A_,
+      [&](std::size_t n, std::size_t k) {
+        const std::size_t head = k / Dh_, c = k % Dh_;
+        return c < dh_ ? t.out[n * d_ + head * dh_ + c] : 0.0f;
+      },
+      [&](std::size_t n) { return t.out_bias[n]; });
+}
+
+// Pairs (0, 1), (2, 3), ... of the first half of a head turn by position * frequency; SEP is position 0.
+void Gpt::pack_rotary(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept {
+  float* cosine = carver.take(T_ * Dh_);
+  float* sine = carver.take(T_ * Dh_);
+  layer->rotary_cos = cosine;
+  layer->rotary_sin = sine;
+  if (cosine == nullptr) return;
+  for (std::size_t i = 0; i < T_ * Dh_; ++i) cosine[i] = 1.0f, sine[i] = 0.0f;
+  for (std::size_t position = 0; position < T_; ++position) {
+    for (std::size_t pair = 0; pair < dh_ / 4; ++pair) {
+      const float angle = static_cast<float>(position) * t.rotary[pair];
+      const std::size_t even = position * Dh_ + 2 * pair, odd = even + 1;
+      float s, c;
+      sine_cosine(angle, &s, &c);
+      cosine[even] = cosine[odd] = c;
+      sine[even] = -s;
+      sine[odd] = s;
+    }
+  }
+}
+
+void Gpt::pack_ffn(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept {
+  layer->up = pack_linear(
+      carver, kernel_.layout, 4 * d_, d_,
+      [&](std::size_t n, std::size_t k) {
+        return static_cast<float>(static_cast<double>(t.up[n * d_ + k]) * t.ffn_norm[k]);
+      },
+      [&](std::size_t n) { return t.up_bias[n]; });
+  layer->down = pack_linear(
+      carver, kernel_.layout, d_, 4 * d_, [&](std::size_t n, std::size_t k) { return t.down[n * 4 * d_ + k]; },
+      [&](std::size_t n) { return t.down_bias[n]; });
+}
+
+void Gpt::pack_head(Carver& carver) noexcept {
+  const Tensors& t = *tensors_;
+  const auto padded_rows = [&](const TensorF32& tensor, std::size_t rows) noexcept -> const float* {
+    float* out = carver.take(rows * D_);
+    if (out == nullptr) return nullptr;
+    for (std::size_t i = 0; i < rows * D_; ++i) out[i] = i % D_ < d_ ? tensor[i / D_ * d_ + i % D_] : 0.0f;
+    return out;
+  };
+  head_gain_ = padded_rows(t.head_gain, T_);
+  head_shift_ = padded_rows(t.head_shift, T_);
+  head_weight_ = padded_rows(t.head, config_.n_outputs * T_);
+  float* bias = carver.take(config_.n_outputs);
+  for (std::size_t i = 0; bias != nullptr && i < config_.n_outputs; ++i) bias[i] = t.head_bias[i];
+  head_bias_ = bias;
+}
+
+std::size_t Gpt::windows_per_pass() const noexcept { return std::max<std::size_t>(1, rows_per_pass / T_); }
+
+Gpt::Scratch Gpt::carve(float* scratch) const noexcept {
+  const std::size_t rows = windows_per_pass() * T_;
+  Carver carver(scratch);
+  Scratch s;
+  s.x = carver.take(rows * D_);
+  s.narrow = carver.take(rows * std::max(D_, A_));
+  s.wide = carver.take(rows * std::max(3 * A_, F_));
+  s.attention = carver.take(kernels::attention_scratch(T_, Dh_));
+  s.head = carver.take(T_ * D_);
+  s.used = carver.used();
+  return s;
+}
+
+std::size_t Gpt::scratch() const noexcept { return carve(nullptr).used; }
+
+void Gpt::forward(const float* windows, std::size_t count, float* outputs, float* hidden,
+                  float* scratch) const noexcept {
+  const Scratch s = carve(scratch);
+  const std::size_t N = config_.n_patches, P = config_.patch, rows = count * T_;
+
+  // patch embedding: (count, N, P) -> x (count, T, D), SEP first
+  for (std::size_t b = 0; b < count; ++b) {
+    float* x = s.x + b * T_ * D_;
+    std::memcpy(x, sep_, D_ * sizeof(float));
+    patch_.run(kernel_, windows + b * N * P, P, N, x + D_, D_);
+  }
+
+  for (std::size_t i = 0; i < config_.n_layers; ++i) {
+    const Layer& layer = layers_[i];
+
+    // x += out(attention(norm(x)))
+    kernel_.rmsnorm_f32({s.x, rows, d_, D_, rmsnorm_epsilon, s.narrow});
+    layer.qkv.run(kernel_, s.narrow, D_, rows, s.wide, 3 * A_);  // (rows, D) -> (rows, 3 A)
+    for (std::size_t b = 0; b < count; ++b) {                    // (T, 3 A) -> (T, A)
+      kernel_.attention_f32({s.wide + b * T_ * 3 * A_, T_, config_.n_heads, Dh_, layer.rotary_cos, layer.rotary_sin,
+                             s.narrow + b * T_ * A_, s.attention});
+    }
+    layer.out.run(kernel_, s.narrow, A_, rows, s.x, D_, Epilogue::residual);  // (rows, A) -> (rows, D)
+
+    // x += down(relu(up(norm(x))))
+    kernel_.rmsnorm_f32({s.x, rows, d_, D_, rmsnorm_epsilon, s.narrow});
+    layer.up.run(kernel_, s.narrow, D_, rows, s.wide, F_, Epilogue::relu);       // (rows, D) -> (rows, F)
+    layer.down.run(kernel_, s.wide, F_, rows, s.x, D_, Epilogue::residual);  // (rows, F) -> (rows, D)
+  }
+
+  for (std::size_t row = 0; hidden != nullptr && row < rows; ++row) {
+    std::memcpy(hidden + row * d_, s.x + row * D_, d_ * sizeof(float));
+  }
+
+  // head: x (count, T, D) -> outputs (count, n_outputs)
+  for (std::size_t b = 0; outputs != nullptr && b < count; ++b) {
+    kernel_.head_f32({s.x + b * T_ * D_, T_, d_, D_, layernorm_epsilon, head_gain_, head_shift_, head_weight_,
+                      head_bias_, config_.n_outputs, outputs + b * config_.n_outputs, s.head});
+  }
+}
+
+}  // namespace ppgfast

@@ -1,0 +1,68 @@
+// The GPT-PPG transformer, float32 (docs/method.md; training/models/gpt.py is the same story in torch).
+#pragma once
+
+#include <memory>
+
+#include "model/network.hpp"
+#include "model/pack.hpp"
+
+namespace ppgfast {
+
+class Gpt final : public Network {
+ public:
+  Gpt(const ModelConfig& config, const kernels::Kernels& kernel) noexcept;
+  ~Gpt() override;
+
+  Error read(const format::File& file) noexcept override;
+  std::size_t pack(float* block) noexcept override;
+  std::size_t windows_per_pass() const noexcept override;
+  std::size_t scratch() const noexcept override;
+  std::size_t tokens() const noexcept override { return T_; }
+  void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
+               float* scratch) const noexcept override;
+
+ private:
+  struct LayerTensors;
+  struct Tensors;
+  struct Layer {
+    Linear qkv, out, up, down;
+    const float* rotary_cos = nullptr;  // (T, Dh)
+    const float* rotary_sin = nullptr;
+  };
+  struct Scratch {
+    float* x;          // (rows, D) the residual stream
+    float* narrow;     // (rows, max(D, A)) normalised x, then what attention returns
+    float* wide;       // (rows, max(3 A, F)) queries, keys and values, then the feed-forward's inside
+    float* attention;  // one head
+    float* head;       // (T, D)
+    std::size_t used;
+  };
+
+  void pack_patch(Carver& carver) noexcept;
+  void pack_attention(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept;
+  void pack_rotary(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept;
+  void pack_ffn(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept;
+  void pack_head(Carver& carver) noexcept;
+  Scratch carve(float* scratch) const noexcept;
+
+  ModelConfig config_;
+  const kernels::Kernels& kernel_;
+  std::size_t T_;   // tokens: SEP and the patches
+  std::size_t d_;   // width
+  std::size_t D_;   // width, padded to a multiple of 16, as all widths in capitals are
+  std::size_t dh_;  // width of one head
+  std::size_t Dh_;
+  std::size_t A_;  // all heads: n_heads * Dh
+  std::size_t F_;  // feed-forward
+
+  std::unique_ptr<Tensors> tensors_;  // only between `read` and the last `pack`
+  std::unique_ptr<Layer[]> layers_;
+  Linear patch_;
+  const float* sep_ = nullptr;          // (D)
+  const float* head_gain_ = nullptr;    // (T, D)
+  const float* head_shift_ = nullptr;   // (T, D)
+  const float* head_weight_ = nullptr;  // (outputs, T, D)
+  const float* head_bias_ = nullptr;    // (outputs)
+};
+
+}  // namespace ppgfast

@@ -1,0 +1,154 @@
+#include "ppgfast/model.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "cpu/select.hpp"
+#include "format/file.hpp"
+#include "model/config.hpp"
+#include "model/gpt.hpp"
+#include "model/mlp.hpp"
+#include "model/scaling.hpp"
+#include "model/weights.hpp"
+
+namespace ppgfast {
+
+struct Model::Impl {
+  struct FreeAligned {
+    void operator()(float* block) const noexcept { std::free(block); }
+  };
+
+  ModelConfig config;
+  const kernels::Kernels* kernel = nullptr;
+  std::unique_ptr<Network> network;
+  std::unique_ptr<float, FreeAligned> weights;
+  std::size_t weight_bytes = 0;
+  std::size_t parameters = 0;
+  std::unique_ptr<char[]> note;
+
+  // Scratch: scaled windows of one pass, then the network's own.
+  std::size_t scaled_floats() const noexcept {
+    return config.scaling == Scaling::none ? 0 : kernels::padded(network->windows_per_pass() * config.window);
+  }
+
+  void run(const float* windows, std::size_t batch, float* outputs, float* hidden, void* scratch) const noexcept;
+};
+
+namespace {
+
+Error out_of_memory() noexcept {
+  Error error;
+  error.status = Status::out_of_memory;
+  return error;
+}
+
+std::unique_ptr<Network> make_network(const ModelConfig& config, const kernels::Kernels& kernel) noexcept {
+  Network* network = nullptr;
+  if (config.kind == Kind::gpt) {
+    network = new (std::nothrow) Gpt(config, kernel);
+  } else {
+    network = new (std::nothrow) Mlp(config, kernel);
+  }
+  return std::unique_ptr<Network>(network);
+}
+
+std::unique_ptr<char[]> read_note(const format::File& file) noexcept {
+  format::Tensor tensor;
+  const bool has_note = file.find("note", &tensor) && tensor.dtype == format::DType::u8;
+  const std::size_t n = has_note ? static_cast<std::size_t>(tensor.bytes) : 0;
+  std::unique_ptr<char[]> note(new (std::nothrow) char[n + 1]);
+  if (note) {
+    if (n > 0) std::memcpy(note.get(), tensor.data, n);
+    note[n] = '\0';
+  }
+  return note;
+}
+
+std::size_t count_parameters(const format::File& file) noexcept {
+  std::size_t count = 0;
+  for (std::uint32_t i = 0; i < file.tensor_count(); ++i) {
+    const format::Tensor tensor = file.tensor(i);
+    if (is_optional(tensor.name)) continue;
+    count += std::size_t{tensor.dims[0]} * tensor.dims[1] * tensor.dims[2] * tensor.dims[3];
+  }
+  return count;
+}
+
+}  // namespace
+
+Model::Model() noexcept = default;
+Model::~Model() = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+
+Error Model::open_file(const char* path, const char* isa, Model* out) noexcept {
+  format::FileBytes file;
+  if (const Error error = file.read(path)) return error;
+  return open_memory(file.data(), file.size(), isa, out);
+}
+
+Error Model::open_memory(const void* bytes, std::size_t size, const char* isa, Model* out) noexcept {
+  std::unique_ptr<Impl> impl(new (std::nothrow) Impl);
+  if (!impl) return out_of_memory();
+  if (isa == nullptr) isa = std::getenv("PPGFAST_FORCE_ISA");
+  if (const Error error = cpu::select(cpu::detect(), isa, &impl->kernel)) return error;
+
+  format::File file;
+  if (const Error error = format::File::parse(bytes, size, &file)) return error;
+  if (const Error error = read_config(file, &impl->config)) return error;
+  impl->network = make_network(impl->config, *impl->kernel);
+  if (!impl->network) return out_of_memory();
+  if (const Error error = impl->network->read(file)) return error;
+
+  impl->weight_bytes = impl->network->pack(nullptr) * sizeof(float);
+  impl->weights.reset(static_cast<float*>(std::aligned_alloc(64, impl->weight_bytes)));
+  impl->parameters = count_parameters(file);
+  impl->note = read_note(file);
+  if (!impl->weights || !impl->note) return out_of_memory();
+  impl->network->pack(impl->weights.get());
+
+  out->impl_ = std::move(impl);
+  return Error();
+}
+
+const ModelConfig& Model::config() const noexcept { return impl_->config; }
+const char* Model::isa() const noexcept { return impl_->kernel->name; }
+std::size_t Model::tokens() const noexcept { return impl_->network->tokens(); }
+std::size_t Model::parameters() const noexcept { return impl_->parameters; }
+std::size_t Model::weight_bytes() const noexcept { return impl_->weight_bytes; }
+const char* Model::note() const noexcept { return impl_->note.get(); }
+std::size_t Model::scratch_bytes() const noexcept {
+  return (impl_->scaled_floats() + kernels::padded(impl_->network->scratch())) * sizeof(float);
+}
+
+void Model::Impl::run(const float* windows, std::size_t batch, float* outputs, float* hidden,
+                      void* scratch) const noexcept {
+  float* const scaled = static_cast<float*>(scratch);
+  float* const rest = scaled + scaled_floats();
+  const std::size_t per_pass = network->windows_per_pass(), window = config.window;
+
+  for (std::size_t done = 0; done < batch; done += per_pass) {
+    const std::size_t count = std::min(per_pass, batch - done);
+    const float* x = windows + done * window;
+    if (config.scaling != Scaling::none) {
+      for (std::size_t b = 0; b < count; ++b) scale_window(config.scaling, x + b * window, window, scaled + b * window);
+      x = scaled;
+    }
+    float* y = outputs == nullptr ? nullptr : outputs + done * config.n_outputs;
+    float* h = hidden == nullptr ? nullptr : hidden + done * network->tokens() * config.d_model;
+    network->forward(x, count, y, h, rest);
+    for (std::size_t b = 0; y != nullptr && b < count; ++b) finish_outputs(config, y + b * config.n_outputs);
+  }
+}
+
+void Model::predict(const float* windows, std::size_t batch, float* predictions, void* scratch) const noexcept {
+  impl_->run(windows, batch, predictions, nullptr, scratch);
+}
+
+void Model::embed(const float* windows, std::size_t batch, float* hidden, void* scratch) const noexcept {
+  impl_->run(windows, batch, nullptr, hidden, scratch);
+}
+
+}  // namespace ppgfast

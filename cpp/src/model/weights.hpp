@@ -1,0 +1,55 @@
+// Tensors of a PPGF file, checked against the config.
+#pragma once
+
+#include <bitset>
+#include <cstddef>
+#include <cstring>
+
+#include "format/reader.hpp"
+#include "ppgfast/status.hpp"
+
+namespace ppgfast {
+
+// Tensors that any file may hold and that take no part in a prediction: provenance, and a test of itself.
+inline bool is_optional(const char* tensor) noexcept {
+  return std::strcmp(tensor, "note") == 0 || std::strncmp(tensor, "selftest.", 9) == 0;
+}
+
+// One float32 tensor in its file, row-major, at any alignment.
+class TensorF32 {
+ public:
+  TensorF32() noexcept = default;
+  explicit TensorF32(const unsigned char* data) noexcept : data_(data) {}
+
+  float operator[](std::size_t i) const noexcept {
+    float value;
+    std::memcpy(&value, data_ + i * sizeof(value), sizeof(value));
+    return value;
+  }
+
+ private:
+  const unsigned char* data_ = nullptr;
+};
+
+// Hands out tensors by name, keeps the first error, and remembers: a file may hold nothing that nobody asked for.
+class TensorReader {
+ public:
+  explicit TensorReader(const format::File& file) noexcept : file_(file) {}
+
+  // A float32 tensor of shape (a) or (a, b), b = 0 meaning rank 1, with all values in [lowest, highest]. The default
+  // range is wider than any trained weight, and narrow enough that products of two values stay finite.
+  TensorF32 f32(const char* name, std::size_t a, std::size_t b = 0, float lowest = -1e18f,
+                float highest = 1e18f) noexcept;
+
+  // The first error; a tensor that nobody asked for is one too, unless it is optional.
+  Error finish() noexcept;
+
+ private:
+  void fail(Status status, const char* name, std::uint64_t offset) noexcept;
+
+  const format::File& file_;
+  Error error_;
+  std::bitset<format::max_tensors> used_;
+};
+
+}  // namespace ppgfast

@@ -1,0 +1,23 @@
+"""Small photoplethysmography models, run fast: ``ppgfast.load(path).predict(windows)``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ppgfast._core import __version__
+from ppgfast.errors import ModelFileError
+from ppgfast.model import Model, cpu, load
+
+if TYPE_CHECKING:
+    from ppgfast.simulate import Simulation, ppg_simulate
+
+__all__ = ["Model", "ModelFileError", "Simulation", "__version__", "cpu", "load", "ppg_simulate"]
+
+
+def __getattr__(name: str) -> object:
+    # The simulator is loaded when it is asked for: a watch's gateway that only predicts need not wait for it.
+    if name in ("Simulation", "ppg_simulate"):
+        from ppgfast import simulate
+
+        return getattr(simulate, name)
+    raise AttributeError(f"module 'ppgfast' has no attribute {name!r}")

@@ -1,0 +1,44 @@
+"""Open a model file and run it."""
+
+from __future__ import annotations
+
+import os
+
+from ppgfast import _core
+from ppgfast._core import Model
+
+__all__ = ["Model", "cpu", "load"]
+
+
+def load(path: str | os.PathLike[str] | bytes, *, isa: str | None = None) -> Model:
+    """Open a model file.
+
+    Parameters
+    ----------
+    path : a ``.ppgf`` file, or its bytes.
+    isa : kernel table to use, one of ``cpu()["isas"]``; None takes the environment variable
+        ``PPGFAST_FORCE_ISA`` and without it the fastest that this CPU runs.
+
+    Raises
+    ------
+    ModelFileError
+        if the file is missing, damaged or something else; it names the first check that failed.
+    ValueError
+        if the kernel table is unknown or this CPU cannot run it.
+    """
+    if isinstance(path, bytes):
+        return _core.open_bytes(path, isa)
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path is a {type(path).__name__}, expected a path to a .ppgf file or its bytes")
+    return _core.open_file(os.fsdecode(path), isa)
+
+
+def cpu() -> dict[str, object]:
+    """Kernel tables of this build: ``isas`` (name -> whether this CPU runs it) and the one ``selected``.
+
+    Raises
+    ------
+    ValueError
+        if ``PPGFAST_FORCE_ISA`` names a table that is unknown or that this CPU cannot run.
+    """
+    return {"isas": _core.isas(), "selected": _core.selected_isa(os.environ.get("PPGFAST_FORCE_ISA", ""))}
