@@ -1,0 +1,215 @@
+"""A trained module -> one PPGF model file, which the C++ core runs."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from ppgfast import format as ppgf
+from training.data.signal import scale
+from training.models import Model, as_patches
+
+KINDS = {"linear": 0, "mlp": 1, "gpt": 2}
+SCALINGS = {"none": 0, "minmax": 1, "zscore": 2}
+TASKS = {"none": 0, "hr": 1, "af": 2}
+UNITS = {"none": 0, "bpm": 1, "probability": 2}
+ACTIVATIONS = {"none": 0, "softmax": 1}
+
+# Config values that describe a kind's shape beyond those all kinds have.
+SHAPES = {"gpt": ("d_model", "n_layers", "n_heads"), "mlp": ("d_hidden",), "linear": ()}
+
+# Name in the state dict (a regular expression) -> name in the file; None is left out on purpose: the
+# generative head predicts samples, not outputs, and the count of batches only matters to training.
+GPT_TENSORS: dict[str, str | None] = {
+    r"generative\.(weight|bias)": None,
+    r"(sep|patch\.weight|patch\.bias)": r"\1",
+    r"layer\.(\d+)\.(attention\.(?:norm|rotary))": r"layer.\1.\2",
+    r"layer\.(\d+)\.(attention\.(?:query|key|value|out)\.(?:weight|bias))": r"layer.\1.\2",
+    r"layer\.(\d+)\.(ffn\.(?:norm|(?:up|down)\.(?:weight|bias)))": r"layer.\1.\2",
+    r"(head\.(?:norm|linear)\.(?:weight|bias))": r"\1",
+}
+MLP_TENSORS: dict[str, str | None] = {
+    r"bn\.num_batches_tracked": None,
+    r"((?:hidden|out)\.(?:weight|bias))": r"\1",
+    r"bn\.(weight|bias)": r"hidden.bn.\1",
+    r"bn\.running_(mean|var)": r"hidden.bn.\1",
+}
+LINEAR_TENSORS: dict[str, str | None] = {r"(out\.(?:weight|bias))": r"\1"}
+TENSORS = {"gpt": GPT_TENSORS, "mlp": MLP_TENSORS, "linear": LINEAR_TENSORS}
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What goes into the model and what comes out. The defaults claim nothing: outputs as the module returns.
+
+    sampling_rate : Hz; 0 = not stated.
+    hop : samples between windows of a stream; 0 = not stated.
+    channels : signals in a window; the core runs 1 today.
+    polarity : 1, or -1 where the training signals fall with the pulse.
+    scaling : what the core does to each window: "none", "minmax" or "zscore".
+    filter : (low Hz, high Hz, order) that the training signals went through, or None.
+    task : "none", "hr" or "af".
+    units : "none", "bpm" or "probability"; follows from the task when not given.
+    label_mean, label_std : prediction = output * label_std + label_mean.
+    activation : "none" or "softmax"; softmax for probabilities when not given.
+    """
+
+    sampling_rate: float = 0.0
+    hop: int = 0
+    channels: int = 1
+    polarity: int = 1
+    scaling: str = "none"
+    filter: tuple[float, float, int] | None = None
+    task: str = "none"
+    units: str | None = None
+    label_mean: float = 0.0
+    label_std: float = 1.0
+    activation: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.units is None:
+            units = {"hr": "bpm", "af": "probability"}.get(self.task, "none")
+            object.__setattr__(self, "units", units)
+        if self.activation is None:
+            activation = "softmax" if self.units == "probability" else "none"
+            object.__setattr__(self, "activation", activation)
+        for name, known in (
+            ("scaling", SCALINGS),
+            ("task", TASKS),
+            ("units", UNITS),
+            ("activation", ACTIVATIONS),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(known)}")
+        if not (math.isfinite(self.sampling_rate) and self.sampling_rate >= 0):
+            raise ValueError(
+                f"sampling_rate is {self.sampling_rate}, expected Hz, or 0 where it is not known"
+            )
+        if self.hop < 0:
+            raise ValueError(f"hop is {self.hop}, expected a number of samples, or 0 where it is not known")
+        if self.polarity not in (1, -1):
+            raise ValueError(f"polarity is {self.polarity}, expected 1 or -1")
+        if not (math.isfinite(self.label_mean) and math.isfinite(self.label_std) and self.label_std > 0):
+            raise ValueError(
+                f"label_mean {self.label_mean} and label_std {self.label_std}: expected finite numbers, "
+                "the deviation above 0"
+            )
+        if self.activation == "softmax" and (self.label_mean, self.label_std) != (0.0, 1.0):
+            raise ValueError("softmax follows the raw outputs: leave label_mean at 0 and label_std at 1")
+        if self.filter is not None:
+            low, high, order = self.filter
+            if not (0 < low < high < math.inf and order >= 1 and int(order) == order):
+                raise ValueError(
+                    f"filter is {self.filter}, expected (low Hz, high Hz, order) with low < high"
+                )
+
+    def config(self) -> dict[str, int | float]:
+        """The file's config values, but for the window."""
+        low, high, order = self.filter or (0.0, 0.0, 0)
+        return {
+            "input.sampling_rate": float(self.sampling_rate),
+            "input.hop": self.hop,
+            "input.channels": self.channels,
+            "input.polarity": self.polarity,
+            "input.scaling": SCALINGS[self.scaling],
+            "input.filter_low": float(low),
+            "input.filter_high": float(high),
+            "input.filter_order": int(order),
+            "output.task": TASKS[self.task],
+            "output.units": UNITS[str(self.units)],
+            "output.mean": float(self.label_mean),
+            "output.std": float(self.label_std),
+            "output.activation": ACTIVATIONS[str(self.activation)],
+        }
+
+
+def to_ppgf(
+    module: Model,
+    path: str | os.PathLike[str],
+    *,
+    note: str = "",
+    selftest: ArrayLike | None = None,
+    **contract: Any,
+) -> None:
+    """Writes `module` as a PPGF file.
+
+    Parameters
+    ----------
+    module : a GPT, an MLP or a Linear with one channel; other kinds are a ValueError.
+    note : provenance: data, commit, licence. Shown to people, never parsed.
+    selftest : (B, N, P) or (B, L) windows as a user would pass them, unscaled; stored with the module's
+        answers, so that `ppgfast check` and a device can prove themselves.
+    contract : fields of `Contract`. With none, the file scales nothing and its outputs are the module's own.
+    """
+    stated = Contract(**contract)
+    shape = module.config
+    if shape.kind not in KINDS:
+        raise ValueError(
+            f"the core runs {', '.join(KINDS)} models today, not {shape.kind}: distil it into one of them"
+        )
+    if shape.channels != 1 or stated.channels != 1:
+        raise ValueError(
+            f"the model takes {shape.channels} channel(s) and the contract states {stated.channels}: "
+            "the core runs one today"
+        )
+    config = {
+        "model.kind": KINDS[shape.kind],
+        "input.window": shape.n_patches * shape.patch,
+        **{f"model.{name}": getattr(shape, name) for name in ("n_outputs", "n_patches", "patch")},
+        **{f"model.{name}": getattr(shape, name) for name in SHAPES[shape.kind]},
+        **stated.config(),
+    }
+    tensors = _tensors(module)
+    if note:
+        tensors["note"] = np.frombuffer(note.encode(), dtype=np.uint8)
+    if selftest is not None:
+        tensors["selftest.input"], tensors["selftest.output"] = _selftest(module, stated, selftest)
+    ppgf.write(path, config, tensors)
+
+
+def _tensors(module: Model) -> dict[str, NDArray[Any]]:
+    """Every weight under its name in the file. One that no rule knows is an error."""
+    rules = TENSORS[module.config.kind]
+    tensors: dict[str, NDArray[Any]] = {}
+    for key, value in module.state_dict().items():
+        rule = next((r for r in rules if re.fullmatch(r, key)), None)
+        if rule is None:
+            raise ValueError(
+                f"no place in a {module.config.kind} file for the weight {key!r}: {tuple(value.shape)}"
+            )
+        name = rules[rule]
+        if name is None:
+            continue
+        if not torch.isfinite(value).all():
+            raise ValueError(f"weight {key!r} holds NaN or infinity: the training diverged, train again")
+        name = re.sub(rule, name, key)
+        name = re.sub(r"^layer\.(\d+)\.", lambda match: f"layer.{int(match[1]):02d}.", name)
+        tensors[name] = value.detach().cpu().numpy().astype(np.float32)
+    return tensors
+
+
+def _selftest(module: Model, contract: Contract, windows: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Raw windows (B, N, P) and the outputs (B, C) that the file promises for them."""
+    shape = module.config
+    raw = as_patches(torch.from_numpy(np.array(windows, dtype=np.float32)), shape.n_patches, shape.patch)
+    if not torch.isfinite(raw).all():
+        raise ValueError("the self-test windows hold NaN or infinity: pass windows without gaps")
+    scaled = torch.from_numpy(scale(raw.flatten(1).numpy(), contract.scaling))
+    first = next(module.parameters())
+    was_training = module.training
+    module.eval()
+    with torch.no_grad():
+        outputs: Tensor = module(scaled.to(first)).prediction.double().cpu()
+    module.train(was_training)
+    outputs = outputs * contract.label_std + contract.label_mean
+    if contract.activation == "softmax":
+        outputs = outputs.softmax(-1)
+    return raw.numpy(), outputs.float().numpy()
