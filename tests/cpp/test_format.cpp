@@ -141,6 +141,32 @@ TEST(malformed_files_have_their_own_status) {
   }
 }
 
+TEST(impostors_are_told_from_what_looks_like_them) {
+  const auto status_of = [](const std::string& text) {
+    return parse(Bytes(text.begin(), text.end())).status;
+  };
+  CHECK_EQ(status_of("\x80"), Status::not_ppgf);
+  CHECK_EQ(status_of("\x80\x01"), Status::not_ppgf);
+  CHECK_EQ(status_of("\x80\x02"), Status::not_ppgf_pickle);
+  CHECK_EQ(status_of("\x80\x05"), Status::not_ppgf_pickle);
+  CHECK_EQ(status_of("\x80\x06"), Status::not_ppgf);
+  CHECK_EQ(status_of("PK"), Status::not_ppgf);
+  CHECK_EQ(status_of("<HtMl"), Status::not_ppgf_html);
+  CHECK_EQ(status_of("<!doctype htm"), Status::not_ppgf);
+  CHECK_EQ(status_of("<!doctype svg>"), Status::not_ppgf);
+  CHECK_EQ(status_of(" \n\t\r"), Status::not_ppgf);
+  CHECK_EQ(status_of(std::string("\x02\0\0\0\0\0\0\0{}", 10)), Status::not_ppgf_safetensors);
+  CHECK_EQ(status_of(std::string("\x01\0\0\0\0\0\0\0{}", 10)), Status::not_ppgf);
+  CHECK_EQ(status_of(std::string("\x02\0\0\0\x01\0\0\0{}", 10)), Status::not_ppgf);
+  CHECK_EQ(status_of("\x08\x08"), Status::not_ppgf);
+  CHECK_EQ(status_of("\x08\x08\x3A"), Status::not_ppgf_onnx);
+  CHECK_EQ(status_of("\x08\x08\x13"), Status::not_ppgf);
+  CHECK_EQ(status_of("\x08\x40\x12"), Status::not_ppgf);
+  CHECK_EQ(status_of(std::string("\x08\0\x12", 3)), Status::not_ppgf);
+  CHECK_EQ(status_of("\x89PPGF\r"), Status::truncated);
+  CHECK_EQ(status_of("\x89PPGF\r\n\x1B"), Status::not_ppgf);
+}
+
 TEST(every_status_says_what_and_how) {
   for (int i = 1; i <= static_cast<int>(Status::unsupported_isa); ++i) {
     CHECK(std::strlen(ppgfast::status_found(static_cast<Status>(i))) > 0);

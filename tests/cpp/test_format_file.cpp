@@ -17,10 +17,10 @@
 
 namespace {
 
-// What read(), fstat() and aligned_alloc() do below; all off by default.
+// What open(), read(), fstat() and aligned_alloc() do below; all off by default.
 struct Faults {
   std::size_t bytes_per_read = SSIZE_MAX;
-  int interruptions = 0;  // so many calls of read() fail with EINTR first
+  int interruptions = 0;  // so many calls of open() and read() are at risk: see interrupted()
   long error_after = -1;  // bytes, then read() fails with EIO
   long end_after = -1;    // bytes, then the file is at its end
   bool no_memory = false;
@@ -29,15 +29,23 @@ struct Faults {
 Faults faults;
 long bytes_read = 0;
 
+// Every second call, as long as there are interruptions left.
+bool interrupted() {
+  if (faults.interruptions == 0) return false;
+  --faults.interruptions;
+  errno = EINTR;
+  return faults.interruptions % 2 == 0;
+}
+
 }  // namespace
 
 // The program's own definitions come before those of the C library.
+extern "C" int open(const char* path, int flags, ...) {
+  return interrupted() ? -1 : static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags));
+}
+
 extern "C" ssize_t read(int file, void* buffer, size_t size) {
-  if (faults.interruptions > 0) {
-    --faults.interruptions;
-    errno = EINTR;
-    return -1;
-  }
+  if (interrupted()) return -1;
   if (faults.error_after >= 0 && bytes_read >= faults.error_after) {
     errno = EIO;
     return -1;
@@ -121,7 +129,7 @@ TEST(short_reads_and_interruptions_do_not_matter) {
   for (const std::size_t step : {1, 7, 64, 1000}) {
     Faults wanted;
     wanted.bytes_per_read = step;
-    wanted.interruptions = 3;
+    wanted.interruptions = 7;
     FileBytes bytes;
     CHECK(!read_with(wanted, model, &bytes));
     check_is_model(bytes);

@@ -120,7 +120,7 @@ def malformed() -> dict[str, tuple[bytes, int, str]]:
         "too_many_records.tensors": (patched((28, u32(4097))), 28, "tensors"),
         "bad_name.empty": (patched((A, field(""))), A, ""),
         "bad_name.endless": (patched((Y, b"y" * 48)), Y + 47, "y" * 48),
-        "bad_name.character": (patched((B, field("b/c"))), B + 1, "b"),
+        "bad_name.character": (patched((B, field("b{c"))), B + 1, "b"),
         "bad_name.after_nul": (patched((X, field("aaa\0a"))), X + 4, "aaa"),
         "names_not_ascending.equal": (patched((B, field("a"))), B, "a"),
         "names_not_ascending.falling": (patched((Y, field("w"))), Y, "w"),
