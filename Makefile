@@ -1,0 +1,67 @@
+# Everything runs in .venv, which is made when it is missing.
+#   make demo   distil a student and run it in C++ (DATA=folder for real recordings, QUICK=1 for a minute's version)
+#   make test   C++ and Python tests
+#   make bench  speed
+#   make lint   formatting, style, types
+#   make format put the formatting right
+#   make clean  remove what was built
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= $(shell nproc)
+DATA ?=
+QUICK ?=
+CXX_FILES = $(shell find cpp tests/cpp -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.inl')
+PACKAGE_FILES := CMakeLists.txt $(shell find cmake cpp python -type f -not -name '*.so' -not -path '*/__pycache__/*')
+export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
+
+.PHONY: demo test test-cpp test-python sanitize bench lint format clean
+
+demo: $(VENV)/installed
+	$(BIN)/python -m training.demo $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
+
+test: test-cpp test-python
+
+test-cpp: $(VENV)/tools
+	$(BIN)/cmake --preset release
+	$(BIN)/cmake --build --preset release
+	$(BIN)/ctest --preset release
+
+# The same C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+sanitize: $(VENV)/tools
+	$(BIN)/cmake --preset sanitize
+	$(BIN)/cmake --build --preset sanitize
+	$(BIN)/ctest --preset sanitize
+
+test-python: $(VENV)/installed
+	$(BIN)/python -m pytest -n $(JOBS)
+
+bench: $(VENV)/installed
+	$(BIN)/python -m pytest benchmarks
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy python/ppgfast training
+	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+
+format: $(VENV)/tools
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+clean:
+	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+
+# Tools and libraries first: they change rarely. The package itself is built again when one of its files changed.
+$(VENV)/tools: pyproject.toml constraints.txt
+	@cmake/system_packages.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[train,dev,bench]'
+	touch $(VENV)/installed $@
+
+$(VENV)/installed: $(VENV)/tools $(PACKAGE_FILES)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --force-reinstall .
+	touch $@

@@ -1,0 +1,252 @@
+// Every kernel table returns the bits of the scalar one, and writes nothing beside its output.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "check.hpp"
+#include "cpu/select.hpp"
+#include "kernels/kernels.hpp"
+#include "kernels/scalar_math.hpp"
+
+namespace {
+
+using namespace ppgfast::kernels;
+
+// Tables of this build that this CPU runs, but for the scalar one.
+std::vector<const Kernels*> tables() {
+  ppgfast::cpu::Candidate candidate[ppgfast::cpu::max_candidates];
+  const std::size_t n = ppgfast::cpu::candidates(ppgfast::cpu::detect(), candidate);
+  std::vector<const Kernels*> found;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (candidate[i].supported && candidate[i].table != &scalar) found.push_back(candidate[i].table);
+  }
+  return found;
+}
+
+enum class Fill { zero, one, alternating, huge, tiny, ramp, random };
+constexpr Fill fills[] = {Fill::zero, Fill::one, Fill::alternating, Fill::huge, Fill::tiny, Fill::ramp, Fill::random};
+
+// Floats with a guard zone on both sides, starting `shift` floats after a 64-byte boundary.
+class Guarded {
+ public:
+  explicit Guarded(std::size_t n, std::size_t shift = 0) : n_(n), block_(n + 2 * zone + 16 + shift, canary) {
+    const auto address = reinterpret_cast<std::uintptr_t>(block_.data());
+    start_ = (64 - address % 64) % 64 / sizeof(float) + zone + shift;
+    std::fill_n(data(), n_, 0.0f);
+  }
+  float* data() { return block_.data() + start_; }
+  bool intact() const {
+    for (std::size_t i = 0; i < block_.size(); ++i) {
+      if ((i < start_ || i >= start_ + n_) && block_[i] != canary) return false;
+    }
+    return true;
+  }
+  void fill(Fill how, std::mt19937& random) {
+    std::normal_distribution<float> normal;
+    for (std::size_t i = 0; i < n_; ++i) {
+      const float sign = i % 2 == 0 ? 1.0f : -1.0f;
+      switch (how) {
+        case Fill::zero: data()[i] = 0.0f; break;
+        case Fill::one: data()[i] = 1.0f; break;
+        case Fill::alternating: data()[i] = sign; break;
+        case Fill::huge: data()[i] = sign * 1e15f; break;
+        case Fill::tiny: data()[i] = sign * 1e-40f; break;
+        case Fill::ramp: data()[i] = static_cast<float>(i % 251) - 125.0f; break;
+        case Fill::random: data()[i] = normal(random); break;
+      }
+    }
+  }
+
+ private:
+  static constexpr float canary = 12345.678f;
+  static constexpr std::size_t zone = 32;
+  std::size_t n_, start_;
+  std::vector<float> block_;
+};
+
+bool same_bits(const float* a, const float* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(float)) == 0; }
+
+void compare_linear(const Kernels& table, std::size_t rows, std::size_t k, std::size_t n_panels, Epilogue epilogue,
+                    Fill fill, std::size_t shift) {
+  std::mt19937 random(static_cast<unsigned>(rows * 1000 + k));
+  const std::size_t n = n_panels * 16, x_stride = k + shift, y_stride = n + shift;
+  Guarded x(rows * x_stride, shift), panels(n_panels * (16 + 16 * k));
+  x.fill(fill, random);
+  panels.fill(Fill::random, random);
+  Guarded expected(rows * y_stride, shift), got(rows * y_stride, shift);
+  for (Guarded* y : {&expected, &got}) {
+    std::mt19937 same(7);
+    y->fill(Fill::random, same);
+  }
+  const auto run = [&](const Kernels& kernel, Guarded& y) {
+    kernel.linear_f32({x.data(), x_stride, rows, k, panels.data(), n_panels, y.data(), y_stride, epilogue});
+  };
+  run(scalar, expected);
+  run(table, got);
+  if (!CHECK(same_bits(expected.data(), got.data(), rows * y_stride)) || !CHECK(got.intact())) {
+    std::cout << "  linear_f32 " << table.name << " rows " << rows << " k " << k << " panels " << n_panels
+              << " epilogue " << static_cast<int>(epilogue) << " shift " << shift << "\n";
+  }
+}
+
+constexpr Epilogue epilogues[] = {Epilogue::none, Epilogue::relu, Epilogue::residual, Epilogue::residual_relu};
+
+TEST(linear_matches_scalar_for_every_size) {
+  for (const Kernels* table : tables()) {
+    for (std::size_t rows = 0; rows <= 33; ++rows) {
+      for (std::size_t k : {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 40, 63, 65, 127, 129, 192, 255}) {
+        compare_linear(*table, rows, k, 1 + rows % 3, epilogues[(rows + k) % 4], Fill::random, rows % 16);
+      }
+    }
+  }
+}
+
+TEST(linear_matches_scalar_for_every_fill_and_epilogue) {
+  for (const Kernels* table : tables()) {
+    for (Fill fill : fills) {
+      for (Epilogue epilogue : epilogues) compare_linear(*table, 9, 128, 2, epilogue, fill, 0);
+    }
+  }
+}
+
+TEST(linear_is_a_matrix_product) {  // the definition itself, against sums in double
+  std::mt19937 random(3);
+  const std::size_t rows = 5, k = 40;
+  Guarded x(rows * k), panels(16 + 16 * k), y(rows * 16);
+  x.fill(Fill::random, random);
+  panels.fill(Fill::random, random);
+  scalar.linear_f32({x.data(), k, rows, k, panels.data(), 1, y.data(), 16, Epilogue::none});
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t n = 0; n < 16; ++n) {
+      double sum = panels.data()[n];
+      for (std::size_t i = 0; i < k; ++i) {
+        sum += static_cast<double>(x.data()[r * k + i]) * panels.data()[16 + i * 16 + n];
+      }
+      CHECK(std::fabs(sum - y.data()[r * 16 + n]) < 1e-5);
+    }
+  }
+}
+
+// Rows of `width` numbers with zeros up to the next multiple of 16, as the model keeps them.
+void fill_padded(Guarded& x, std::size_t rows, std::size_t width, Fill fill, std::mt19937& random) {
+  const std::size_t stride = padded(width);
+  x.fill(fill, random);
+  for (std::size_t i = 0; i < rows * stride; ++i) {
+    if (i % stride >= width) x.data()[i] = 0.0f;
+  }
+}
+
+TEST(rmsnorm_matches_scalar) {
+  for (const Kernels* table : tables()) {
+    for (std::size_t width : {1, 4, 15, 16, 17, 31, 32, 48, 100, 128, 255, 512}) {
+      for (Fill fill : fills) {
+        std::mt19937 random(11);
+        const std::size_t rows = 5, count = rows * padded(width);
+        Guarded x(count), expected(count), got(count);
+        fill_padded(x, rows, width, fill, random);
+        scalar.rmsnorm_f32({x.data(), rows, width, padded(width), 1e-8f, expected.data()});
+        table->rmsnorm_f32({x.data(), rows, width, padded(width), 1e-8f, got.data()});
+        CHECK(same_bits(expected.data(), got.data(), count));
+        CHECK(got.intact());
+      }
+    }
+  }
+}
+
+void compare_attention(const Kernels& table, std::size_t tokens, std::size_t heads, std::size_t d_head, Fill fill) {
+  std::mt19937 random(static_cast<unsigned>(tokens + d_head));
+  const std::size_t count = tokens * heads * d_head;
+  Guarded qkv(3 * count), cosine(tokens * d_head), sine(tokens * d_head), expected(count), got(count);
+  Guarded scratch_a(attention_scratch(tokens, d_head)), scratch_b(attention_scratch(tokens, d_head));
+  qkv.fill(fill, random);
+  for (std::size_t i = 0; i < tokens * d_head; ++i) {
+    const float angle = static_cast<float>(i / d_head) * std::pow(0.1f, static_cast<float>(i % d_head / 2));
+    cosine.data()[i] = std::cos(angle);
+    sine.data()[i] = i % 2 == 0 ? -std::sin(angle) : std::sin(angle);
+  }
+  scratch_b.fill(Fill::ramp, random);  // what an earlier call left there must not matter
+  const auto run = [&](const Kernels& kernel, Guarded& y, Guarded& scratch) {
+    kernel.attention_f32({qkv.data(), tokens, heads, d_head, cosine.data(), sine.data(), y.data(), scratch.data()});
+  };
+  run(scalar, expected, scratch_a);
+  run(table, got, scratch_b);
+  if (!CHECK(same_bits(expected.data(), got.data(), count)) || !CHECK(got.intact()) || !CHECK(scratch_b.intact())) {
+    std::cout << "  attention_f32 " << table.name << " tokens " << tokens << " heads " << heads << " d_head " << d_head
+              << " fill " << static_cast<int>(fill) << "\n";
+  }
+}
+
+TEST(attention_matches_scalar) {
+  for (const Kernels* table : tables()) {
+    for (std::size_t tokens = 1; tokens <= 34; ++tokens) compare_attention(*table, tokens, 2, 32, Fill::random);
+    for (std::size_t d_head : {16, 48, 64, 128}) compare_attention(*table, 11, 3, d_head, Fill::random);
+    for (Fill fill : {Fill::zero, Fill::one, Fill::alternating, Fill::tiny, Fill::ramp}) {
+      compare_attention(*table, 13, 1, 16, fill);
+    }
+  }
+}
+
+TEST(attention_is_causal) {
+  const std::size_t tokens = 9, d_head = 16;
+  std::mt19937 random(5);
+  Guarded qkv(tokens * 3 * d_head), cosine(tokens * d_head), sine(tokens * d_head), before(tokens * d_head),
+      after(tokens * d_head), scratch(attention_scratch(tokens, d_head));
+  qkv.fill(Fill::random, random);
+  cosine.fill(Fill::one, random);
+  const auto run = [&](Guarded& y) {
+    scalar.attention_f32({qkv.data(), tokens, 1, d_head, cosine.data(), sine.data(), y.data(), scratch.data()});
+  };
+  run(before);
+  for (std::size_t i = 5 * 3 * d_head; i < tokens * 3 * d_head; ++i) qkv.data()[i] += 1.0f;
+  run(after);
+  CHECK(same_bits(before.data(), after.data(), 5 * d_head));
+  CHECK(!same_bits(before.data(), after.data(), tokens * d_head));
+}
+
+TEST(head_matches_scalar) {
+  for (const Kernels* table : tables()) {
+    for (std::size_t width : {1, 15, 16, 17, 32, 100, 128}) {
+      for (Fill fill : fills) {
+        std::mt19937 random(static_cast<unsigned>(width));
+        const std::size_t tokens = 9, stride = padded(width), count = tokens * stride, outputs = 3;
+        Guarded x(count), gain(count), shift(count), weight(outputs * count), bias(outputs), expected(outputs),
+            got(outputs), scratch(count);
+        fill_padded(x, tokens, width, fill, random);
+        fill_padded(gain, tokens, width, Fill::random, random);
+        fill_padded(shift, tokens, width, Fill::random, random);
+        fill_padded(weight, outputs * tokens, width, Fill::random, random);
+        bias.fill(Fill::random, random);
+        const auto run = [&](const Kernels& kernel, Guarded& y) {
+          kernel.head_f32({x.data(), tokens, width, stride, 1e-5f, gain.data(), shift.data(), weight.data(),
+                           bias.data(), outputs, y.data(), scratch.data()});
+        };
+        run(scalar, expected);
+        run(*table, got);
+        CHECK(same_bits(expected.data(), got.data(), outputs));
+        CHECK(got.intact());
+        CHECK(scratch.intact());
+      }
+    }
+  }
+}
+
+TEST(exp_and_erf_are_accurate) {
+  double worst_exp = 0.0, worst_erf = 0.0;
+  for (double x = -86.0; x < 1.0; x += 0.00137) {
+    const double exact = std::exp(static_cast<double>(static_cast<float>(x)));
+    worst_exp = std::max(worst_exp, std::fabs(exp_f32(static_cast<float>(x)) / exact - 1.0));
+  }
+  for (double x = -6.0; x < 6.0; x += 0.00021) {
+    const double exact = std::erf(static_cast<double>(static_cast<float>(x)));
+    worst_erf = std::max(worst_erf, std::fabs(erf_f32(static_cast<float>(x)) - exact));
+  }
+  CHECK(worst_exp < 1.2e-7);
+  CHECK(worst_erf < 4e-7);
+  CHECK_EQ(exp_f32(0.0f), 1.0f);
+  CHECK(exp_f32(-1e30f) < 1e-37f);
+  CHECK(std::isfinite(exp_f32(1e30f)));
+}
+
+}  // namespace

@@ -1,0 +1,214 @@
+// A model from its bytes to its predictions: the stored answers, no allocation after load, no dependence on scratch.
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "check.hpp"
+#include "cpu/select.hpp"
+#include "format/reader.hpp"
+#include "ppgfast/model.hpp"
+
+// Counts what is allocated, and can refuse: the core takes memory by `new (std::nothrow)` and aligned_alloc.
+namespace {
+std::atomic<long> allocations{0};
+std::atomic<long> refuse_at{-1};  // the allocation, counted from now, that fails
+bool refused() {
+  ++allocations;
+  return refuse_at >= 0 && refuse_at-- == 0;
+}
+}  // namespace
+
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return refused() ? nullptr : std::malloc(n); }
+void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return refused() ? nullptr : std::malloc(n); }
+void* operator new(std::size_t n) {
+  ++allocations;
+  void* block = std::malloc(n);
+  if (block == nullptr) throw std::bad_alloc();
+  return block;
+}
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete[](void* block) noexcept { std::free(block); }
+void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t n) noexcept {
+  if (refused()) return nullptr;
+  void* block = nullptr;
+  return posix_memalign(&block, alignment, n) == 0 ? block : nullptr;
+}
+
+namespace {
+
+using namespace ppgfast;
+
+constexpr const char* golden_models[] = {"v1.0_gpt", "v1.0_mlp", "v1.0_linear"};
+
+std::string path_of(const std::string& name) {
+  return std::string(PPGFAST_TEST_DATA) + "/models/" + name + ".ppgf";
+}
+
+struct Aligned {
+  explicit Aligned(std::size_t n) {
+    if (posix_memalign(&block, 64, n + 1) != 0) std::abort();
+  }
+  ~Aligned() { std::free(block); }
+  Aligned(const Aligned&) = delete;
+  Aligned& operator=(const Aligned&) = delete;
+  void* block = nullptr;
+};
+
+// A golden model's file with the windows and answers it carries.
+struct Golden {
+  explicit Golden(const std::string& name) {
+    std::ifstream stream(path_of(name), std::ios::binary);
+    const std::string content{std::istreambuf_iterator<char>(stream), {}};
+    size = content.size();
+    bytes.reset(new Aligned(size));
+    std::memcpy(bytes->block, content.data(), size);
+    format::File file;
+    format::Tensor input, output;
+    if (format::File::parse(bytes->block, size, &file) || !file.find("selftest.input", &input) ||
+        !file.find("selftest.output", &output)) {
+      std::abort();
+    }
+    batch = input.dims[0];
+    windows.resize(input.bytes / sizeof(float));
+    answers.resize(output.bytes / sizeof(float));
+    std::memcpy(windows.data(), input.data, input.bytes);
+    std::memcpy(answers.data(), output.data, output.bytes);
+  }
+  Model open(const char* isa) const {
+    Model model;
+    if (Model::open_memory(bytes->block, size, isa, &model)) std::abort();
+    return model;
+  }
+  std::unique_ptr<Aligned> bytes;
+  std::size_t size = 0, batch = 0;
+  std::vector<float> windows, answers;
+};
+
+std::vector<const char*> isas() {
+  cpu::Candidate candidate[cpu::max_candidates];
+  const std::size_t n = cpu::candidates(cpu::detect(), candidate);
+  std::vector<const char*> names;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (candidate[i].supported) names.push_back(candidate[i].table->name);
+  }
+  return names;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+TEST(stored_answers_come_back_bit_for_bit_on_every_isa) {
+  for (const char* name : golden_models) {
+    const Golden golden(name);
+    for (const char* isa : isas()) {
+      const Model model = golden.open(isa);
+      const Aligned scratch(model.scratch_bytes());
+      std::vector<float> got(golden.answers.size());
+      model.predict(golden.windows.data(), golden.batch, got.data(), scratch.block);
+      if (!CHECK(same_bits(got, golden.answers))) std::cout << "  " << name << " " << isa << "\n";
+    }
+  }
+}
+
+TEST(one_window_is_a_row_of_any_batch) {
+  for (const char* name : golden_models) {
+    const Golden golden(name);
+    const Model model = golden.open(nullptr);
+    const std::size_t window = model.config().window, outputs = model.config().n_outputs, batch = 300;
+    std::vector<float> windows(batch * window), together(batch * outputs), alone(batch * outputs);
+    for (std::size_t i = 0; i < windows.size(); ++i) windows[i] = golden.windows[i % golden.windows.size()];
+    const Aligned scratch(model.scratch_bytes());
+    model.predict(windows.data(), batch, together.data(), scratch.block);
+    for (std::size_t b = 0; b < batch; ++b) {
+      model.predict(windows.data() + b * window, 1, alone.data() + b * outputs, scratch.block);
+    }
+    CHECK(same_bits(together, alone));
+  }
+}
+
+TEST(predictions_do_not_depend_on_what_scratch_held) {
+  for (const char* name : golden_models) {
+    const Golden golden(name);
+    const Model model = golden.open(nullptr);
+    const Aligned scratch(model.scratch_bytes());
+    for (int fill : {0x00, 0xFF, 0x7F}) {
+      std::memset(scratch.block, fill, model.scratch_bytes());
+      std::vector<float> got(golden.answers.size());
+      model.predict(golden.windows.data(), golden.batch, got.data(), scratch.block);
+      CHECK(same_bits(got, golden.answers));
+    }
+  }
+}
+
+TEST(nothing_is_allocated_after_load) {
+  for (const char* name : golden_models) {
+    const Golden golden(name);
+    const Model model = golden.open(nullptr);
+    const Aligned scratch(model.scratch_bytes());
+    std::vector<float> got(golden.answers.size());
+    std::vector<float> hidden(golden.batch * model.tokens() * model.config().d_model);
+    const long before = allocations;
+    model.predict(golden.windows.data(), golden.batch, got.data(), scratch.block);
+    if (model.tokens() > 0) model.embed(golden.windows.data(), golden.batch, hidden.data(), scratch.block);
+    CHECK_EQ(allocations.load(), before);
+  }
+}
+
+TEST(an_allocation_that_fails_is_a_status) {
+  for (const char* name : golden_models) {
+    const Golden golden(name);
+    long failures = 0;
+    for (;; ++failures) {
+      Model model;
+      refuse_at = failures;
+      const Error error = Model::open_memory(golden.bytes->block, golden.size, nullptr, &model);
+      refuse_at = -1;
+      if (!error) break;
+      if (!CHECK(error.status == Status::out_of_memory)) break;
+    }
+    CHECK(failures >= 3);
+  }
+}
+
+TEST(threads_share_one_model) {
+  const Golden golden("v1.0_gpt");
+  const Model model = golden.open(nullptr);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&] {
+      const Aligned scratch(model.scratch_bytes());
+      for (int i = 0; i < 50; ++i) {
+        std::vector<float> got(golden.answers.size());
+        model.predict(golden.windows.data(), golden.batch, got.data(), scratch.block);
+        wrong += same_bits(got, golden.answers) ? 0 : 1;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK_EQ(wrong.load(), 0);
+}
+
+TEST(a_forced_isa_is_used) {
+  const Golden golden("v1.0_linear");
+  for (const char* isa : isas()) CHECK_EQ(std::string(golden.open(isa).isa()), std::string(isa));
+  Model model;
+  CHECK(Model::open_memory(golden.bytes->block, golden.size, "mmx", &model).status == Status::unknown_isa);
+}
+
+TEST(a_file_and_its_bytes_are_the_same_model) {
+  Model model;
+  const Error error = Model::open_file(path_of("v1.0_gpt").c_str(), nullptr, &model);
+  if (!CHECK(!error)) return;
+  CHECK_EQ(model.parameters(), Golden("v1.0_gpt").open(nullptr).parameters());
+}
+
+}  // namespace
