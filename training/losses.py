@@ -26,7 +26,15 @@ TINY = 1e-12  # below this a squared length counts as zero
 
 
 def supervised(prediction: Tensor, target: Tensor, task: Task, error: Error = "mae") -> Tensor:
-    """Error of (B, 1) against (B,), or cross-entropy of (B, C) logits against classes (B,)."""
+    """Error of (B, 1) against (B,), or cross-entropy of (B, C) logits against classes (B,).
+
+    A target of NaN is a window without a label and is left out; 0 where none has one.
+    """
+    known = ~torch.isnan(target)
+    if not known.all():
+        prediction, target = prediction[known], target[known]
+        if len(target) == 0:
+            return prediction.sum()
     if task == "af":
         return F.cross_entropy(prediction, target.long())
     return _ERRORS[error](prediction, target.to(prediction.dtype).view_as(prediction))
@@ -64,6 +72,8 @@ def morphology(
     The mean over valid rows of the cross-entropy against the row's own position; 0 when there is none.
     """
     tau = student.shape[-1] ** -0.5 if temperature == "auto" else temperature
+    if mask is not None:
+        student, teacher = _blanked(student, mask), _blanked(teacher, mask)
     logits = _direction(student) @ _direction(teacher).transpose(1, 2) / tau  # (B, N, N)
     if mask is not None:
         logits = logits.masked_fill(~mask[:, None, :], -math.inf)
@@ -85,9 +95,11 @@ def rhythm(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tens
     -------
     The mean over all valid entries, the diagonal included; 0 when there is none.
     """
-    pairs = None if mask is None else mask[:, :, None] & mask[:, None, :]  # (B, N, N)
-    error = F.smooth_l1_loss(_distances(student, pairs), _distances(teacher, pairs), reduction="none")
-    return error.mean() if pairs is None else _mean_where(error, pairs)
+    if mask is None:
+        mask = student.new_ones(student.shape[:2], dtype=torch.bool)
+    pairs = mask[:, :, None] & mask[:, None, :]  # (B, N, N)
+    error = F.smooth_l1_loss(_distances(student, mask), _distances(teacher, mask), reduction="none")
+    return _mean_where(error, pairs)
 
 
 def logit_laplace(mu: Tensor, log_b: Tensor, target: Tensor) -> Tensor:
@@ -103,18 +115,25 @@ def _direction(x: Tensor) -> Tensor:
     return torch.where(square > TINY, x * square.clamp_min(TINY).rsqrt(), torch.zeros_like(x))
 
 
-def _distances(x: Tensor, pairs: Tensor | None) -> Tensor:
-    """(B, N, d) -> (B, N, N) distances in units of the mean of the positive ones among `pairs`."""
-    x = x - x.mean(1, keepdim=True)  # leaves distances alone, and the next lines their precision
+def _blanked(x: Tensor, mask: Tensor) -> Tensor:
+    """Zeros in place of what invalid patches hold, which may be anything."""
+    return x.masked_fill(~mask[..., None], 0.0)
+
+
+def _distances(x: Tensor, mask: Tensor) -> Tensor:
+    """(B, N, d) -> (B, N, N) distances in units of the mean of the positive ones between valid patches."""
+    x = _blanked(x, mask)
+    count = mask.sum(1)[:, None, None]  # (B, 1, 1)
+    # Centred: distances stay what they are, and the next lines lose no digits to a large common part.
+    x = _blanked(x - x.sum(1, keepdim=True) / count.clamp_min(1), mask)
     square = x.square().sum(-1)  # (B, N)
     square = square[:, :, None] + square[:, None, :] - 2.0 * x @ x.transpose(1, 2)  # (B, N, N)
     others = ~torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
     distance = square.clamp_min(TINY).sqrt() * others
-    positive = others if pairs is None else others & pairs
-    count = positive.sum((-2, -1), keepdim=True)
-    total = (distance * positive).sum((-2, -1), keepdim=True)
-    mean = torch.where(total > 0, total / count.clamp_min(1), torch.ones_like(total))
-    return distance / mean
+    pairs = mask[:, :, None] & mask[:, None, :] & others
+    total = (distance * pairs).sum((-2, -1), keepdim=True)
+    mean = total / (count * (count - 1)).clamp_min(1)
+    return distance / torch.where(mean > 0, mean, torch.ones_like(mean))
 
 
 def _mean_where(x: Tensor, mask: Tensor) -> Tensor:
@@ -231,7 +250,7 @@ class DistillationLoss(nn.Module):
     def forward(
         self, student: Outputs, teacher: Outputs, target: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Total and each unweighted term by name.
+        """Total, and each unweighted term by name, detached, for the log.
 
         `teacher` is detached. `target` (B,) is the standardised heart rate or the class; `mask` (B, N) is
         True where a patch is valid.
@@ -253,4 +272,4 @@ class DistillationLoss(nn.Module):
         for term, weight in self.weights.items():
             if weight != 0.0:
                 total = total + weight * terms[term]
-        return total, terms
+        return total, {term: value.detach() for term, value in terms.items()}

@@ -140,8 +140,11 @@ def from_published(kind: str, state: Mapping[str, Any], **config: Any) -> Model:
         if shape[name] != config[name]:
             raise ValueError(f"{name}={config[name]} was given, the weights say {shape[name]}")
     module = module_class(config_class(**{**defaults, **config, **shape}))
-    try:
-        module.load_state_dict(renamed)
-    except RuntimeError as error:
-        raise ValueError(f"the published {kind} state does not fit: {error}") from None
+    for name, weight in module.state_dict().items():
+        if name not in renamed:
+            raise ValueError(f"the published {kind} state lacks the weight we call {name!r}")
+        if renamed[name].shape != weight.shape:
+            found, expected = tuple(renamed[name].shape), tuple(weight.shape)
+            raise ValueError(f"the weight we call {name!r} has shape {found}, expected {expected}")
+    module.load_state_dict(renamed)
     return module.eval()
