@@ -1,0 +1,128 @@
+"""Files whose bytes are in order and whose numbers make no model: each has its own status."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ppgfast
+from ppgfast import format as ppgf
+
+MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
+
+
+def content(kind: str = "gpt") -> tuple[dict, dict]:
+    file = ppgf.read(MODELS / f"v1.0_{kind}.ppgf")
+    return dict(file.config), dict(file.tensors)
+
+
+def status_of(config: dict, tensors: dict) -> tuple[str, str]:
+    with pytest.raises(ppgfast.ModelFileError) as caught:
+        ppgfast.load(ppgf.dumps(config, tensors))
+    assert caught.value.status in str(ppgfast._core.statuses())
+    assert caught.value.name in str(caught.value)
+    return caught.value.status, caught.value.name
+
+
+INTEGERS = {  # config value: what it may not be
+    "model.n_outputs": (0, -1, 4097, 2**31, 2**63 - 1),
+    "model.n_patches": (0, -1, 4097, 2**31, 2**63 - 1),
+    "model.patch": (0, -1, 16385, 2**31, 2**63 - 1),
+    "model.d_model": (0, 3, 16385, 2**31, 2**63 - 1),
+    "model.n_layers": (0, -1, 100, 2**31, 2**63 - 1),
+    "model.n_heads": (0, -1, 5, 7, 2**31, 2**63 - 1),
+    "input.window": (0, 34, 36, 2**63 - 1),
+    "input.hop": (-1, 2**31 + 1),
+    "input.channels": (0, 2),
+    "input.polarity": (0, 2, -2),
+    "input.scaling": (-1, 3),
+    "input.filter_order": (-1, 17),
+    "output.task": (-1, 3),
+    "output.units": (-1, 3),
+    "output.activation": (-1, 2),
+}
+REALS = {
+    "input.sampling_rate": (-1.0, 1e7),
+    "input.filter_low": (-0.1, 1e7),
+    "input.filter_high": (-0.1, 1e7),
+    "output.mean": (-1e10, 1e10),
+    "output.std": (0.0, -1.0, 1e10),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in {**INTEGERS, **REALS}.items() for value in values]
+)
+def test_config_out_of_range(name, value):
+    config, tensors = content()
+    config[name] = value
+    assert status_of(config, tensors) == ("bad_config_value", name)
+
+
+@pytest.mark.parametrize("name", [*INTEGERS, *REALS])
+def test_config_of_the_other_type(name):
+    config, tensors = content()
+    config[name] = 1.0 if name in INTEGERS else 1
+    assert status_of(config, tensors) == ("bad_config_value", name)
+
+
+@pytest.mark.parametrize("kind", ["gpt", "mlp", "linear"])
+def test_every_config_value_and_every_tensor_is_needed(kind):
+    config, tensors = content(kind)
+    for name in config:
+        assert status_of({k: v for k, v in config.items() if k != name}, tensors) == ("missing_config", name)
+    for name in tensors:
+        rest = {k: v for k, v in tensors.items() if k != name}
+        if name == "note" or name.startswith("selftest."):
+            ppgfast.load(ppgf.dumps(config, rest))
+        else:
+            assert status_of(config, rest) == ("missing_tensor", name)
+
+
+@pytest.mark.parametrize("kind", ["gpt", "mlp", "linear"])
+def test_nothing_else_may_be_in_the_file(kind):
+    config, tensors = content(kind)
+    assert status_of({**config, "model.extra": 1}, tensors) == ("unknown_config", "model.extra")
+    extra = {**tensors, "layer.00.extra": np.ones(3, np.float32)}
+    assert status_of(config, extra) == ("unknown_tensor", "layer.00.extra")
+
+
+@pytest.mark.parametrize("kind", ["gpt", "mlp", "linear"])
+def test_shape_dtype_and_values_of_every_tensor(kind):
+    config, tensors = content(kind)
+    for name, value in tensors.items():
+        if name == "note" or name.startswith("selftest."):
+            continue
+        longer = np.concatenate([value, value[-1:]])
+        assert status_of(config, {**tensors, name: longer}) == ("wrong_tensor_shape", name)
+        assert status_of(config, {**tensors, name: value[None]}) == ("wrong_tensor_shape", name)
+        assert status_of(config, {**tensors, name: value.astype(np.float16)}) == ("wrong_tensor_dtype", name)
+        for bad, status in ((np.nan, "tensor_not_finite"), (np.inf, "tensor_not_finite"), (2e18, "tensor_out_of_range")):
+            broken = value.copy()
+            broken.flat[-1] = bad
+            assert status_of(config, {**tensors, name: broken}) == (status, name)
+
+
+def test_values_with_a_range_of_their_own():
+    config, tensors = content("mlp")
+    tensors["hidden.bn.var"] = -tensors["hidden.bn.var"]
+    assert status_of(config, tensors) == ("tensor_out_of_range", "hidden.bn.var")
+    config, tensors = content("gpt")
+    tensors["layer.01.attention.rotary"] = tensors["layer.01.attention.rotary"] * -1
+    assert status_of(config, tensors) == ("tensor_out_of_range", "layer.01.attention.rotary")
+
+
+@pytest.mark.parametrize("kind", [-1, 3, 2**62])
+def test_an_unknown_kind(kind):
+    config, tensors = content()
+    assert status_of({**config, "model.kind": kind}, tensors) == ("unknown_model_kind", "model.kind")
+
+
+def test_the_offset_is_that_of_the_bad_number():
+    config, tensors = content()
+    tensors["sep"] = tensors["sep"].copy()
+    tensors["sep"][3] = np.nan
+    data = ppgf.dumps(config, tensors)
+    with pytest.raises(ppgfast.ModelFileError) as caught:
+        ppgfast.load(data)
+    assert np.isnan(np.frombuffer(data, "<f4", 1, caught.value.offset)[0])
