@@ -1,6 +1,6 @@
 """The common form of every data set: recordings with labels in time, and what the set says of itself."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,16 +113,17 @@ class PerSegment:
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """One recording of one subject: S segments of n samples, S = 1 for a continuous record.
+    """One recording: S segments of n samples, S = 1 for a continuous record.
 
     ppg (S, n) at `sampling_rate` Hz, arbitrary units, NaN = missing sample; acc (S, 3, m) at `acc_rate` Hz,
-    from the same instant on, or None; labels by task (`hr` in bpm, `af` 0 or 1); activity: codes of the data
-    set's `activities`; source: the file that errors name. Segments are filtered and cut one by one and never
-    joined.
+    from the same instant on, or None; subject: one name, or one per segment; labels by task (`hr` in bpm,
+    `af` 0 or 1); activity: codes of the data set's `activities`; segment_starts (S,): s since the record's
+    start, by default end to end; source: the file that errors name. Segments are filtered and cut one by one,
+    never joined. Recordings of one name are parts of one record.
     """
 
     name: str
-    subject: str
+    subject: str | Sequence[str]
     source: Path | None
     ppg: np.ndarray
     sampling_rate: float
@@ -130,6 +131,7 @@ class Recording:
     acc: np.ndarray | None = None
     acc_rate: float = 0.0
     activity: Labels | None = None
+    segment_starts: np.ndarray | None = None
 
     @property
     def label(self) -> str:
@@ -137,15 +139,24 @@ class Recording:
         return f"{self.source}: record {self.name}" if self.source else f"record {self.name}"
 
 
+@dataclass(frozen=True)
+class Record:
+    """A record that can be read: the files that it is read from, in order, and how."""
+
+    files: tuple[Path, ...]
+    read: Callable[[], Iterator[Recording]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
     """What a data set is called, what it holds, and how it is read.
 
     sampling_rate: Hz of the published PPG, 0 where each record states its own. layout: what its folder holds.
-    channels: PPG channels to choose from, the default first; none if there is one only, or, with any_channel,
-    if records name them. gaps: missing samples (NaN) are part of the published data. exclude: records left
-    out by default, and why. files(source) lists what is read, in order; DataError for a folder without data;
-    read(source, channel) yields the recordings; count(source) is their number, for progress.
+    records(source, channel) finds the records by name, DataError for a folder without data; nothing is read
+    yet. channels: PPG channels to choose from, the default first; none if there is one only, or, with
+    any_channel, if records name them. gaps: missing samples (NaN) are part of the published data. exclude:
+    records left out by default, and why. window: length and hop in s where the config states none, else 8
+    and 2 for hr, 30 and 30 for af.
     """
 
     name: str
@@ -155,16 +166,20 @@ class DataSet:
     layout: str
     licence: str
     citation: str
-    files: Callable[[Any], list[Path]]
-    read: Callable[[Any, str | None], Iterator[Recording]]
-    count: Callable[[Any], int]
+    records: Callable[[Any, str | None], dict[str, Record]]
     channels: tuple[str, ...] = ()
     any_channel: bool = False
     activities: dict[int, str] = field(default_factory=dict)
     gaps: bool = False
     exclude: dict[str, str] = field(default_factory=dict)
+    window: tuple[float, float] | None = None
     acc_units: str = ""
     note: str = ""
+
+    def read(self, source: Any, channel: str | None = None) -> Iterator[Recording]:
+        """Every recording, in order, those of `exclude` too."""
+        for record in self.records(source, channel).values():
+            yield from record.read()
 
 
 def check(recording: Recording, gaps: bool) -> None:

@@ -170,6 +170,31 @@ def concatenate(sets: Sequence[WindowSet]) -> WindowSet:
     return WindowSet(**joined, subject=subject, record=record, activity=activity, manifest=manifest)
 
 
+class ArrayWriter:
+    """An .npy file that grows along its first axis, for arrays larger than memory."""
+
+    def __init__(self, path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+        self._path, self._dtype, self._shape, self.rows = path, np.dtype(dtype), shape, 0
+        path.touch()
+        self.finish()
+
+    def append(self, rows: np.ndarray) -> None:
+        """rows (k, *shape) of the dtype."""
+        with self._path.open("ab") as file:
+            file.write(np.ascontiguousarray(rows, dtype=self._dtype).tobytes())
+        self.rows += len(rows)
+
+    def finish(self) -> None:
+        """State the number of rows in the header; numpy pads it so that the first axis can grow in place."""
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self.rows, *self._shape),
+        }
+        with self._path.open("r+b") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+
+
 def count(label: np.ndarray, subject: np.ndarray, subjects: Sequence[str]) -> dict[str, Any]:
     """Windows and labelled windows, in all and of each subject; with 0/1 labels also the positive ones."""
     groups = {"windows": np.ones(len(label), dtype=bool), "labelled": np.isfinite(label)}

@@ -1,0 +1,184 @@
+"""Reading published files: whatever is missing or damaged becomes a DataError that names the file."""
+
+import io
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.io import loadmat
+
+from .errors import DataError
+
+
+def find(folder: Any, patterns: Sequence[str], layout: str) -> list[Path]:
+    """Files below `folder` that match any pattern, sorted by path; DataError if there are none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder: give the one that holds {layout}")
+    found = sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
+    if not found:
+        raise DataError(f"{folder} holds no such data: expected {layout}")
+    return found
+
+
+def beside(path: Path, name: str) -> Path:
+    """The file `name` next to `path`; DataError if it is not there."""
+    other = path.with_name(name)
+    if not other.is_file():
+        raise DataError(f"{other} is missing, it belongs to {path.name}: copy both")
+    return other
+
+
+def read_mat(path: Path, keys: Iterable[str]) -> dict[str, np.ndarray]:
+    """Numeric variables of a MATLAB 5 file."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            content = loadmat(path)
+    except NotImplementedError:
+        raise DataError(f"{path} is a MATLAB 7.3 file: save it with -v7, as it was published") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # scipy raises many kinds on damaged bytes
+        raise damaged(path, error) from error
+    return {key: _numeric(path, key, content.get(key)) for key in keys}
+
+
+def read_npz(path: Path, keys: Iterable[str]) -> dict[str, np.ndarray]:
+    """Numeric arrays of an .npz archive, never unpickled."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: _numeric(path, key, archive.get(key)) for key in keys}
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise damaged(path, error) from error
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns by name (as published, spaces around names ignored) as float64; an empty cell is NaN."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise damaged(path, error) from error
+    head, _, body = text.partition("\n")
+    names = [name.strip() for name in head.split(",")]
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise DataError(
+            f"{path} has no column {', '.join(missing)} (found {', '.join(names)[:80]}): use the published "
+            "file"
+        )
+    body = re.sub(r",(?=[ \t]*(?:,|\r?\n|$))", ",nan", body)
+    if not body.strip():
+        raise DataError(f"{path} has a header and no rows: the file is cut short, copy it again")
+    try:
+        table = np.loadtxt(
+            io.StringIO(body), delimiter=",", ndmin=2, usecols=[names.index(c) for c in columns]
+        )
+    except ValueError as error:
+        raise damaged(path, error) from error
+    last = body.rstrip().rpartition("\n")[2]
+    if last.count(",") != len(names) - 1:
+        raise DataError(f"{path} ends in the middle of a row: the file is cut short, copy it again")
+    return dict(zip(columns, table.T, strict=True))
+
+
+def check_times(path: Path, times: np.ndarray, rate: float) -> None:
+    """DataError unless `times` (s) are evenly spaced at `rate` Hz, to 0.1 % and half a sample."""
+    n = len(times)
+    if n < 2 or not np.isfinite(times).all() or times[-1] <= times[0]:
+        raise DataError(f"{path} has no rising times in its first column: copy the published file again")
+    found = (n - 1) / (times[-1] - times[0])
+    if abs(found / rate - 1) > 1e-3:
+        raise DataError(f"{path} is sampled at {found:.4g} Hz, expected {rate:g} Hz: use the published file")
+    off = np.abs(times - times[0] - np.arange(n) / rate)
+    if off.max() > 0.5 / rate + 1e-3 * (times - times[0])[off.argmax()]:
+        raise DataError(
+            f"{path} skips time near {times[off.argmax()]:.2f} s: rows are missing, copy the file again"
+        )
+
+
+def window_count(n: int, rate: float, seconds: float, hop: float) -> int:
+    """Windows of `seconds` s every `hop` s in n samples."""
+    return max(0, int((n - seconds * rate) // (hop * rate)) + 1)
+
+
+def check_labels(path: Path, found: int, expected: int, unit: str) -> None:
+    """DataError if `found` labels do not fit the `expected` windows or segments of the signal."""
+    if found < expected:
+        raise DataError(
+            f"{path} has {found} labels for {expected} {unit}: the labels are cut short, copy the file again"
+        )
+    if found > expected:
+        raise DataError(
+            f"{path} has {found} labels for {expected} {unit}: the signal is cut short, copy its file again"
+        )
+
+
+def damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} is cut short or damaged ({error or type(error).__name__}): copy it again")
+
+
+class _Unpickler(pickle.Unpickler):
+    """Admits numpy arrays, scalars and dtypes, and builtin containers: nothing that could run code."""
+
+    _ARRAYS = frozenset(
+        [("numpy", "ndarray"), ("numpy", "dtype")]
+        + [
+            (f"numpy.{core}.{module}", name)
+            for core in ("core", "_core")
+            for module, name in (
+                ("multiarray", "_reconstruct"),
+                ("multiarray", "scalar"),
+                ("numeric", "_frombuffer"),
+            )
+        ]
+    )
+    _BUILTINS = frozenset(["set", "frozenset", "bytearray", "complex", "slice", "range"])
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in self._ARRAYS:
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        if module in ("builtins", "__builtin__") and name in self._BUILTINS:
+            return super().find_class("builtins", name)
+        if (module, name) == ("_codecs", "encode"):
+            return _latin1_bytes
+        raise DataError(f"asks for {module}.{name}")
+
+
+def _latin1_bytes(text: str, encoding: str) -> bytes:
+    """How protocol 2 writes bytes; any other codec is refused."""
+    if encoding not in ("latin1", "latin-1"):
+        raise DataError(f"asks for the codec {encoding}")
+    return text.encode("latin-1")
+
+
+def read_pickle(path: Path, file: Any = None) -> Any:
+    """Containers and arrays of a pickle, also of Python 2 (latin1), read from `file` or all of `path`.
+
+    Raises DataError if the pickle asks for anything else, naming it: pickles can run any program.
+    """
+    try:
+        stream = file or io.BytesIO(path.read_bytes())
+        return _Unpickler(stream, encoding="latin1").load()
+    except DataError as error:
+        raise DataError(
+            f"{path} {error}, which the published file does not: it is not opened, get it from the publisher"
+        ) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise damaged(path, error) from error
+
+
+def _numeric(path: Path, key: str, value: Any) -> np.ndarray:
+    if value is None:
+        raise DataError(f"{path} has no {key!r}: use the published file")
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        raise DataError(f"{path}: {key!r} holds no numbers: use the published file")
+    return value
