@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from ppgfast import _core
 from ppgfast.errors import ModelFileError
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ class File(NamedTuple):
 
 def model_file_error(path: str, status: str, offset: int = 0, name: str = "") -> ModelFileError:
     """Say what is wrong with a file, where, and how to mend it; `status` is one of ``_core.statuses()``."""
-    from ppgfast import _core  # here, because only an error needs its texts
-
     found, fix = next(texts for key, *texts in _core.statuses() if key == status)
     place = " ".join([name] * bool(name) + [f"at byte {offset}"] * bool(offset))
     message = f"{path}: {found}{f' ({place})' if place else ''}: {fix}"
@@ -158,9 +157,10 @@ def _config_record(name: str, value: int | float) -> bytes:
         return _CONFIG.pack(_encoded(name), 1, struct.pack("<d", value))
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"config {name!r} is of type {type(value).__name__}: it must be int or float")
-    if not -(1 << 63) <= value < 1 << 63:
-        raise ValueError(f"config {name!r} is {value}: it must fit into 64 bits with sign")
-    return _CONFIG.pack(_encoded(name), 0, struct.pack("<q", operator.index(value)))
+    number = operator.index(value)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"config {name!r} is {number}: it must fit into 64 bits with sign")
+    return _CONFIG.pack(_encoded(name), 0, struct.pack("<q", number))
 
 
 def _checked_array(name: str, value: Any) -> NDArray[Any]:
@@ -186,7 +186,7 @@ def _file_bytes(path: str) -> bytes:
             errno.ENXIO: "file_not_regular",
         }.get(error.errno or 0, "file_unreadable")
         raise model_file_error(path, status) from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         about = os.fstat(descriptor)
         if stat.S_ISDIR(about.st_mode):
             raise model_file_error(path, "file_is_directory")
@@ -194,10 +194,12 @@ def _file_bytes(path: str) -> bytes:
             raise model_file_error(path, "file_not_regular")
         if about.st_size > MAX_FILE_BYTES:
             raise model_file_error(path, "file_too_large", MAX_FILE_BYTES)
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(about.st_size)
-        except OSError:
-            raise model_file_error(path, "file_unreadable") from None
+    except OSError:
+        raise model_file_error(path, "file_unreadable") from None
+    finally:
+        os.close(descriptor)
     if len(data) < about.st_size:
         raise model_file_error(path, "truncated", len(data))
     return data

@@ -149,46 +149,7 @@ def golden() -> dict[str, tuple[dict[str, int | float], dict[str, np.ndarray]]]:
         "longest." + "z" * 39: np.ones((4, 5), np.float32),
     }
     numbers = {"0": -(1 << 63), "1": (1 << 63) - 1, "_": -0.0, "a.b": 5e-324, "a_b": 1.7976931348623157e308}
-    return {
-        "v1.0_smallest": ({}, {}),
-        "v1.0_types": (numbers, types),
-        "v1.0_linear": linear(),
-    }
-
-
-def linear() -> tuple[dict[str, int | float], dict[str, np.ndarray]]:
-    """Return a complete model with results that are exact in float32: 60 + 20 * (weight x + bias)."""
-    contract: dict[str, int | float] = {
-        "model.kind": 0,
-        "model.n_outputs": 1,
-        "model.n_patches": 2,
-        "model.patch": 4,
-        "input.sampling_rate": 40.0,
-        "input.window": 8,
-        "input.hop": 4,
-        "input.channels": 1,
-        "input.polarity": 1,
-        "input.scaling": 0,
-        "input.filter_low": 0.5,
-        "input.filter_high": 8.0,
-        "input.filter_order": 2,
-        "output.task": 1,
-        "output.units": 1,
-        "output.mean": 60.0,
-        "output.std": 20.0,
-        "output.activation": 0,
-    }
-    weight = np.array([[0.5, -0.25, 1, 2, -1, 0.125, 0.75, -2]], np.float32)
-    bias = np.array([0.5], np.float32)
-    windows = np.array([[1, 2, 3, 4, 5, 6, 7, 8], [0, 1, 0, -1, 0, 1, 0, -1]], np.float32)
-    tensors = {
-        "out.weight": weight,
-        "out.bias": bias,
-        "note": np.frombuffer(b"a linear model of eight samples, made by hand", np.uint8),
-        "selftest.input": windows.reshape(2, 2, 4),
-        "selftest.output": (windows @ weight.T + bias) * np.float32(20) + np.float32(60),
-    }
-    return contract, tensors
+    return {"v1.0_smallest": ({}, {}), "v1.0_types": (numbers, types)}
 
 
 def all_files() -> dict[str, bytes]:
