@@ -76,8 +76,9 @@ def load(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
         module = from_config(config)
         module.load_state_dict(safetensors.torch.load(weights))
     except (ValueError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"{json_path} and its weights give no model ({error}): train it again"
+            f"{json_path} and its weights give no model ({reason}): train it again"
         ) from None
     return module.eval(), meta
 

@@ -30,14 +30,13 @@ def supervised(prediction: Tensor, target: Tensor, task: Task, error: Error = "m
 
     A target of NaN is a window without a label and is left out; 0 where none has one.
     """
-    known = ~torch.isnan(target)
-    if not known.all():
-        prediction, target = prediction[known], target[known]
-        if len(target) == 0:
-            return prediction.sum()
+    labelled = ~torch.isnan(target)
+    target = target.nan_to_num()
     if task == "af":
-        return F.cross_entropy(prediction, target.long())
-    return _ERRORS[error](prediction, target.to(prediction.dtype).view_as(prediction))
+        each = F.cross_entropy(prediction, target.long(), reduction="none")  # (B,)
+    else:
+        each = _ERRORS[error](prediction.view_as(target), target.to(prediction.dtype), reduction="none")
+    return _mean_where(each, labelled)
 
 
 def prediction(

@@ -176,6 +176,18 @@ def test_supervised_takes_targets_of_one_number_per_window():
     assert float(losses.supervised(logits, torch.tensor([1.0, 0.0]), "af")) == pytest.approx(0.0)
 
 
+@pytest.mark.parametrize(("task", "n_outputs"), [("hr", 1), ("af", 2)])
+def test_unlabelled_windows_do_not_count(task, n_outputs):
+    prediction = normal(4, n_outputs).requires_grad_()
+    target = torch.tensor([1.0, math.nan, 0.0, math.nan], dtype=torch.float64)
+    value = losses.supervised(prediction, target, task)
+    torch.testing.assert_close(value, losses.supervised(prediction[::2], target[::2], task))
+    value.backward()
+    assert (prediction.grad[1::2] == 0).all()
+    assert (prediction.grad[::2] != 0).all()
+    assert losses.supervised(prediction, target * math.nan, task) == 0.0
+
+
 def test_logit_laplace_is_a_density_on_the_unit_interval():
     x = torch.linspace(1e-6, 1 - 1e-6, 2_000_001, dtype=torch.float64)
     for mu, log_b in ((0.3, -0.5), (-1.0, -1.0)):

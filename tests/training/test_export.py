@@ -1,0 +1,255 @@
+"""A model file holds every weight under its name, the whole contract, and the module's own answers."""
+
+import numpy as np
+import pytest
+import torch
+
+import ppgfast
+from ppgfast import format as ppgf
+from training.export import to_ppgf
+from training.models import build, from_published
+
+LAYER = {
+    "attention.norm": (16,),
+    "attention.rotary": (2,),
+    **{f"attention.{name}.weight": (16, 16) for name in ("query", "key", "value", "out")},
+    **{f"attention.{name}.bias": (16,) for name in ("query", "key", "value", "out")},
+    "ffn.norm": (16,),
+    "ffn.up.weight": (64, 16),
+    "ffn.up.bias": (64,),
+    "ffn.down.weight": (16, 64),
+    "ffn.down.bias": (16,),
+}
+TENSORS = {
+    "gpt": {
+        "patch.weight": (16, 10),
+        "patch.bias": (16,),
+        "sep": (16,),
+        **{f"layer.{i:02d}.{name}": shape for i in range(11) for name, shape in LAYER.items()},
+        "head.norm.weight": (80,),
+        "head.norm.bias": (80,),
+        "head.linear.weight": (2, 80),
+        "head.linear.bias": (2,),
+    },
+    "mlp": {
+        "hidden.weight": (128, 40),
+        "hidden.bias": (128,),
+        **{f"hidden.bn.{name}": (128,) for name in ("weight", "bias", "mean", "var")},
+        "out.weight": (2, 128),
+        "out.bias": (2,),
+    },
+    "linear": {"out.weight": (2, 40), "out.bias": (2,)},
+}
+BARE = {
+    "input.sampling_rate": 0.0,
+    "input.window": 40,
+    "input.hop": 0,
+    "input.channels": 1,
+    "input.polarity": 1,
+    "input.scaling": 0,
+    "input.filter_low": 0.0,
+    "input.filter_high": 0.0,
+    "input.filter_order": 0,
+    "output.task": 0,
+    "output.units": 0,
+    "output.mean": 0.0,
+    "output.std": 1.0,
+    "output.activation": 0,
+    "model.n_outputs": 2,
+    "model.n_patches": 4,
+    "model.patch": 10,
+}
+SHAPES = {
+    "gpt": {"model.kind": 2, "model.d_model": 16, "model.n_layers": 11, "model.n_heads": 2},
+    "mlp": {"model.kind": 1, "model.d_hidden": 128},
+    "linear": {"model.kind": 0},
+}
+
+
+def model(kind, n_outputs=2):
+    torch.manual_seed(0)
+    options = {"d_model": 16, "n_heads": 2, "n_layers": 11} if kind == "gpt" else {}
+    name = "gpt50k" if kind == "gpt" else kind
+    module = build(name, n_patches=4, patch=10, n_outputs=n_outputs, **options)
+    module(torch.rand(8, 4, 10))  # moves the running statistics of batch normalisation
+    return module
+
+
+@pytest.mark.parametrize("kind", ["gpt", "mlp", "linear"])
+def test_without_a_contract_the_file_is_the_module(tmp_path, kind):
+    module = model(kind)
+    to_ppgf(module, tmp_path / "a.ppgf")
+    file = ppgf.read(tmp_path / "a.ppgf")
+    expected = {**BARE, **SHAPES[kind]}
+    assert file.config == expected
+    assert {key: type(value) for key, value in file.config.items()} == {
+        key: type(value) for key, value in expected.items()
+    }
+    assert {key: value.shape for key, value in file.tensors.items()} == TENSORS[kind]
+    assert {value.dtype for value in file.tensors.values()} == {np.dtype(np.float32)}
+
+
+def test_weights_keep_their_bits(tmp_path):
+    module = model("gpt")
+    to_ppgf(module, tmp_path / "a.ppgf")
+    tensors = ppgf.read(tmp_path / "a.ppgf").tensors
+    state = module.state_dict()
+    assert np.array_equal(tensors["layer.10.ffn.up.weight"], state["layer.10.ffn.up.weight"])
+    assert np.array_equal(tensors["layer.02.attention.rotary"], state["layer.2.attention.rotary"])
+    stored = sum(value.size for value in tensors.values())
+    dropped = sum(value.numel() for key, value in state.items() if key.startswith("generative."))
+    assert stored == sum(value.numel() for value in state.values()) - dropped
+
+    mlp = model("mlp")
+    to_ppgf(mlp, tmp_path / "b.ppgf")
+    tensors = ppgf.read(tmp_path / "b.ppgf").tensors
+    assert np.array_equal(tensors["hidden.bn.var"], mlp.bn.running_var)
+    assert np.array_equal(tensors["hidden.bn.mean"], mlp.bn.running_mean)
+
+
+@pytest.mark.parametrize("kind", ["gpt", "mlp", "linear"])
+def test_a_weight_that_no_rule_knows_is_an_error(tmp_path, kind):
+    module = model(kind)
+    module.register_buffer("gate", torch.ones(3))
+    with pytest.raises(ValueError, match=rf"no place in a {kind} file for the weight 'gate': \(3,\)"):
+        to_ppgf(module, tmp_path / "a.ppgf")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_contract_is_written_down(tmp_path):
+    to_ppgf(
+        model("gpt", n_outputs=1),
+        tmp_path / "a.ppgf",
+        sampling_rate=40,
+        hop=20,
+        polarity=-1,
+        scaling="minmax",
+        filter=(0.5, 8, 2),
+        task="hr",
+        label_mean=80.5,
+        label_std=21,
+        note="Größe: trained on nothing",
+    )
+    file = ppgf.read(tmp_path / "a.ppgf")
+    expected = {
+        "input.sampling_rate": 40.0,
+        "input.hop": 20,
+        "input.polarity": -1,
+        "input.scaling": 1,
+        "input.filter_low": 0.5,
+        "input.filter_high": 8.0,
+        "input.filter_order": 2,
+        "output.task": 1,
+        "output.units": 1,
+        "output.mean": 80.5,
+        "output.std": 21.0,
+        "model.n_outputs": 1,
+    }
+    assert file.config == {**BARE, **SHAPES["gpt"], **expected}
+    assert file.tensors["note"].dtype == np.uint8
+    assert file.tensors["note"].tobytes().decode() == "Größe: trained on nothing"
+
+
+def test_probabilities_come_from_a_softmax(tmp_path):
+    to_ppgf(model("mlp"), tmp_path / "a.ppgf", task="af")
+    config = ppgf.read(tmp_path / "a.ppgf").config
+    assert (config["output.task"], config["output.units"], config["output.activation"]) == (2, 2, 1)
+    to_ppgf(model("mlp"), tmp_path / "a.ppgf", task="af", units="none")
+    config = ppgf.read(tmp_path / "a.ppgf").config
+    assert (config["output.task"], config["output.units"], config["output.activation"]) == (2, 0, 0)
+
+
+@pytest.mark.parametrize("scaling", ["none", "minmax", "zscore"])
+def test_the_self_test_holds_raw_windows_and_finished_outputs(tmp_path, scaling):
+    module = model("mlp").train()
+    windows = 500 + 30 * np.random.default_rng(0).normal(size=(3, 40))
+    windows[2] = 7.0  # flat
+    to_ppgf(
+        module, tmp_path / "a.ppgf", scaling=scaling, task="hr", label_mean=80, label_std=20, selftest=windows
+    )
+    assert module.training
+    tensors = ppgf.read(tmp_path / "a.ppgf").tensors
+    raw = windows.astype(np.float32)
+    assert np.array_equal(tensors["selftest.input"], raw.reshape(3, 4, 10))
+    low, spread = {
+        "none": (0, 1),
+        "minmax": (raw.min(1, keepdims=True), np.ptp(raw, axis=1, keepdims=True)),
+        "zscore": (raw.mean(1, keepdims=True), raw.std(1, keepdims=True)),
+    }[scaling]
+    scaled = (raw - low) / np.where(spread == 0, 1, spread)
+    with torch.no_grad():
+        outputs = module.eval()(torch.from_numpy(scaled.astype(np.float32))).prediction.numpy()
+    np.testing.assert_allclose(tensors["selftest.output"], 80 + 20 * outputs, rtol=1e-5)
+
+    to_ppgf(module, tmp_path / "a.ppgf", task="af", selftest=windows)
+    outputs = ppgf.read(tmp_path / "a.ppgf").tensors["selftest.output"]
+    np.testing.assert_allclose(outputs.sum(1), 1, atol=1e-6)
+
+
+def test_the_core_answers_as_the_self_test(tmp_path):
+    windows = np.random.default_rng(0).normal(500, 30, size=(5, 4, 10)).astype(np.float32)
+    for kind in ("gpt", "mlp", "linear"):
+        for contract in (
+            {"task": "hr", "scaling": "minmax", "label_mean": 80.0},
+            {"task": "af", "scaling": "zscore"},
+        ):
+            to_ppgf(model(kind), tmp_path / "a.ppgf", selftest=windows, **contract)
+            expected = ppgf.read(tmp_path / "a.ppgf").tensors["selftest.output"]
+            np.testing.assert_allclose(
+                ppgfast.load(tmp_path / "a.ppgf").predict(windows), expected, atol=2e-5
+            )
+
+
+def test_published_weights_are_exported_whole(golden, tmp_path):
+    arrays = golden("gpt_1m_n30_c2")
+    state = {key.removeprefix("state/"): value for key, value in arrays.items() if key.startswith("state/")}
+    to_ppgf(from_published("gpt", state), tmp_path / "a.ppgf", selftest=arrays["input"])
+    tensors = ppgf.read(tmp_path / "a.ppgf").tensors
+    np.testing.assert_allclose(tensors["selftest.output"], arrays["output/prediction"], atol=1e-5)
+    weights = [value for name, value in tensors.items() if not name.startswith("selftest.")]
+    assert sum(w.size for w in weights) == 1_021_690 - 80 * 128 - 80
+
+
+@pytest.mark.parametrize(
+    ("contract", "message"),
+    [
+        ({"scaling": "l2"}, "scaling is 'l2', expected one of none, minmax, zscore"),
+        ({"task": "rr"}, "task is 'rr', expected one of none, hr, af"),
+        ({"units": "Hz"}, "units is 'Hz', expected one of none, bpm, probability"),
+        ({"activation": "relu"}, "activation is 'relu', expected one of none, softmax"),
+        ({"polarity": 0}, "polarity is 0, expected 1 or -1"),
+        ({"hop": -1}, "hop is -1"),
+        ({"sampling_rate": float("nan")}, "sampling_rate is nan, expected Hz"),
+        ({"label_std": 0.0}, "label_std 0.0: expected finite numbers, the deviation above 0"),
+        ({"label_mean": float("inf")}, "label_mean inf"),
+        ({"task": "af", "label_mean": 1.0}, "leave label_mean at 0 and label_std at 1"),
+        ({"filter": (8.0, 0.5, 2)}, r"filter is \(8.0, 0.5, 2\), expected \(low Hz, high Hz, order\)"),
+        ({"filter": (0.5, 8.0, 0)}, r"filter is \(0.5, 8.0, 0\)"),
+        ({"channels": 4}, r"takes 1 channel\(s\) and the contract states 4: the core runs one today"),
+        ({"selftest": np.zeros((2, 41))}, r"shape \(2, 41\), expected \(B, 4, 10\)"),
+        ({"selftest": np.full((2, 40), np.nan)}, "self-test windows hold NaN or infinity"),
+    ],
+)
+def test_a_wrong_contract_is_refused(tmp_path, contract, message):
+    with pytest.raises(ValueError, match=message):
+        to_ppgf(model("mlp"), tmp_path / "a.ppgf", **contract)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_keyword_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="rate"):
+        to_ppgf(model("mlp"), tmp_path / "a.ppgf", rate=40)
+
+
+def test_models_that_the_core_cannot_run_are_refused(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"the core runs linear, mlp, gpt models today, not papagei: distil it"
+    ):
+        to_ppgf(build("papagei", n_patches=4, base_filters=4), tmp_path / "a.ppgf")
+    with pytest.raises(ValueError, match=r"takes 4 channel\(s\) and the contract states 1"):
+        to_ppgf(build("mlp", n_patches=4, channels=4), tmp_path / "a.ppgf")
+    module = model("mlp")
+    module.out.bias.data[0] = torch.nan
+    with pytest.raises(ValueError, match=r"weight 'out.bias' holds NaN or infinity: the training diverged"):
+        to_ppgf(module, tmp_path / "a.ppgf")
+    assert not list(tmp_path.iterdir())
