@@ -31,6 +31,7 @@ void* operator new(std::size_t n) {
   if (block == nullptr) throw std::bad_alloc();
   return block;
 }
+void* operator new[](std::size_t n) { return operator new(n); }
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete[](void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
