@@ -63,6 +63,13 @@ def test_the_chosen_threshold_has_the_best_f1(pairs):
     assert metrics.f1(score, label, threshold) == pytest.approx(best)
 
 
+def test_every_threshold_counts_for_the_sensitivity():
+    score = np.repeat(
+        np.arange(10.0), 2
+    )  # one of each class at every score: the ROC curve is one straight line
+    assert metrics.sensitivity_at(score, np.tile([0, 1], 10), 0.8) == pytest.approx(0.2)
+
+
 def test_the_threshold_lies_between_the_scores():
     assert metrics.choose_threshold([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1]) == pytest.approx(0.5)
 
@@ -188,6 +195,11 @@ def test_pulse_intervals_are_those_of_the_beats(bpm, spread, seed):
     assert abs(beats[beats < 10].size - 1 - found.size) <= 2  # a beat at either end may be cut off
     true = intervals[1 : 1 + found.size]
     np.testing.assert_allclose(np.median(found), np.median(true), atol=0.05)
+
+
+def test_pulse_intervals_are_finer_than_the_samples():
+    (found,) = metrics.pulse_intervals(pulses(np.full(40, 0.8137), 25, 20), 25)
+    np.testing.assert_allclose(found, 0.8137, atol=0.015)  # a sample is 0.04 s
 
 
 def test_an_irregular_pulse_scores_higher():
