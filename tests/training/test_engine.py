@@ -19,7 +19,7 @@ QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill: nothing after it runs."""
 
 
@@ -39,7 +39,7 @@ class Toy:
 
     def loss(self, rows, rng):
         if self.steps == self.kill_at:
-            raise Killed
+            raise KilledError
         self.steps += 1
         noise = torch.from_numpy(rng.normal(size=(len(rows), 3)).astype("f4"))
         error = (self.module(self.x[rows] + 0.01 * noise) - self.y[rows]).abs().mean()
@@ -106,7 +106,7 @@ def uninterrupted(tmp_path_factory):
 @pytest.mark.parametrize("step", range(18))
 def test_a_run_killed_at_any_step_ends_with_the_same_bits(uninterrupted, tmp_path, step):
     whole, result = uninterrupted
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(Toy(tmp_path, kill_at=step))
     resumed = Toy(tmp_path)
     assert run(resumed) == result
