@@ -1,0 +1,173 @@
+"""distill: a student learns from labels and from what a frozen teacher made of the same windows.
+
+Four tiers (losses.py): labels, the teacher's outputs, its signal-level features, its patch vectors
+(morphology and rhythm). The teacher runs once over the data; after that only its stored outputs are read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from torch import Tensor, nn
+
+from training import checkpoint, engine
+from training.augment import Augmenter
+from training.config import ConfigError, DistillConfig
+from training.finetune import finish, monitor, numbers
+from training.inputs import check_unseen, chunks, contract_of, open_windows, rows_hash, to_tensor
+from training.losses import DistillationLoss
+from training.models import Model, Outputs, widths
+from training.runs import Run, RunResult, begin, find_checkpoint
+from training.teacher_cache import Store, is_store, open_store, teacher_outputs, weights_hash
+
+VECTORS = {
+    "feature": ("feature",),
+    "patches": ("morphology", "rhythm"),
+}  # stored array -> losses that need it
+STATISTICS_ROWS = 4096
+
+
+def distill(config: DistillConfig, console: Console | None = None, fresh: bool = False) -> RunResult:
+    """Train a student on the training subjects' windows; returns how it went.
+
+    Continues the run in `config.out` if it was cut off, and returns its result if it is over.
+    Raises ConfigError for a teacher that does not fit the windows or learned from their test subjects.
+    """
+    if config.augment.time_scale > 1:
+        raise ConfigError("augment.time_scale would part the signal from the teacher's answer; leave it at 1")
+    run = begin("distill", config, fresh, teacher_identity(config))
+    if run.result:
+        return run.result
+    teacher = open_teacher(config, run, console)
+    seen = teacher.manifest["teacher"].get("subjects", [])
+    check_unseen(seen, run.record["subjects"]["test"], str(config.teacher))
+    with engine.reproducible(config.seed, run.device):
+        learner = Distillation(run, config, teacher)
+        run.start()
+        fit = engine.fit(learner, config.optimiser, config.seed, run.folder, run.device, console)
+        return finish(run, fit, learner.validation)
+
+
+def teacher_identity(config: DistillConfig) -> str:
+    """Hash of the teacher, so that a run that goes on notices another one."""
+    if is_store(config.teacher):
+        return open_store(config.teacher).identity
+    module, _ = checkpoint.load(find_checkpoint(config.teacher))
+    return weights_hash(module)
+
+
+def open_teacher(config: DistillConfig, run: Run, console: Console | None = None) -> Store:
+    """The teacher's stored outputs for the run's windows: given, cached, or computed now."""
+    if is_store(config.teacher):
+        store = open_store(config.teacher, run.windows)
+    else:
+        module, meta = checkpoint.load(find_checkpoint(config.teacher))
+        contract_of(meta, config.teacher)
+        seen = run.windows
+        if config.teacher_data:
+            seen = open_windows(config.teacher_data)
+            if rows_hash(seen) != rows_hash(run.windows):
+                raise ConfigError(
+                    "teacher_data holds other windows than data; prepare both with the same window and hop"
+                )
+        cache = config.cache or config.out.parent / "teacher_outputs"
+        store = teacher_outputs(
+            module, meta, seen, cache, config.taps.teacher, config.cache_dtype, run.device, console
+        )
+    if store.manifest["task"] != run.targets.task:
+        raise ConfigError(
+            f"{config.teacher}: a teacher for {store.manifest['task']}, the data are for {run.targets.task}"
+        )
+    for array, names in VECTORS.items():
+        asked = [name for name in names if getattr(config.losses, name) > 0]
+        if getattr(store, array) is None and asked:
+            raise ConfigError(f"{config.teacher} holds predictions only; set losses.{asked[0]}=0")
+    return store
+
+
+def align(student: Outputs, teacher: Outputs, mask: Tensor) -> tuple[Outputs, Outputs, Tensor]:
+    """Both with the same number of patches: the finer ones are averaged over each of the coarser.
+
+    mask (B, N of the student) follows: a patch counts if any part of it does.
+    """
+    n_student, n_teacher = student.patches.shape[1], teacher.patches.shape[1]
+    n = min(n_student, n_teacher)
+    if max(n_student, n_teacher) % n:
+        raise ConfigError(
+            f"the student has {n_student} patches, the teacher {n_teacher}: "
+            "one must be a multiple of the other, see model.patch"
+        )
+
+    def pooled(x: Tensor) -> Tensor:
+        return x.unflatten(1, (n, -1)).mean(2)  # (B, n, d)
+
+    student = student._replace(patches=pooled(student.patches))
+    teacher = teacher._replace(patches=pooled(teacher.patches))
+    return student, teacher, mask.unflatten(1, (n, -1)).any(2) if n_student > n else mask
+
+
+class Distillation:
+    """Training of a student and of the maps between its vectors and the teacher's."""
+
+    def __init__(self, run: Run, config: DistillConfig, teacher: Store) -> None:
+        self.run, self.config, self.teacher = run, config, teacher
+        self.rows = run.parts.train if config.unlabelled else run.rows("train")
+        self.validation = run.rows("validation")
+        self.monitor = monitor(run)
+        self.augmenter = Augmenter(config.augment, run.windows)
+        self.student: Model = run.network()
+        try:
+            criterion = DistillationLoss(
+                run.targets.task,
+                widths(self.student, config.taps.student),
+                teacher.widths,
+                config.losses.model_dump(),
+                temperature=config.tau,
+                patch_temperature=config.tau_c,
+                adapter=config.adapter,
+            )
+        except ValueError as error:  # a tap or an adapter that these two models cannot have
+            raise ConfigError(f"distill: {error}") from None
+        self.fit_teacher_statistics(criterion)
+        self.criterion = criterion.to(run.device)
+        self.module = nn.ModuleDict({"student": self.student, "criterion": self.criterion})
+
+    def fit_teacher_statistics(self, criterion: DistillationLoss) -> None:
+        """Mean and deviation of the teacher's vectors, over training windows spread evenly."""
+        step = max(1, len(self.rows) // STATISTICS_ROWS)
+        known = self.teacher.outputs(self.rows[::step], torch.device("cpu"))
+        criterion.fit(known.feature, known.patches)
+
+    def loss(self, rows: NDArray, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        signal, label = self.augmenter(rows, rng)
+        return self._loss(rows, signal, label)
+
+    def validate(self) -> dict[str, float]:
+        found = numbers(self.run, self.student, self.validation)
+        windows = self.run.windows
+        for piece in chunks(self.validation, 512):
+            total, terms = self._loss(piece, windows.ppg[piece], windows.label[piece])
+            for name, term in {"total": total, **terms}.items():
+                found[name] = found.get(name, 0.0) + term.item() * len(piece) / len(self.validation)
+        return found
+
+    def save_best(self) -> None:
+        self.run.save_best(self.student)
+
+    def _loss(self, rows: NDArray, signal: NDArray, label: NDArray) -> tuple[Tensor, dict[str, Tensor]]:
+        run = self.run
+        x = to_tensor(signal, run.config.scaling, run.device)  # (B, L)
+        answer = self.student(x, tap=self.config.taps.student)
+        patches = x.view(len(x), self.student.config.n_patches, -1)  # (B, N, P)
+        mask = patches.amax(-1) > patches.amin(-1)  # (B, N), flat patches have no shape to learn
+        target = run.targets.encode(label).to(run.device)
+        answer, known, mask = align(answer, self._targets(rows), mask)
+        return self.criterion(answer, known, target, mask)
+
+    def _targets(self, rows: NDArray) -> Outputs:
+        """The teacher's outputs with heart rates in the student's standardised units."""
+        known = self.teacher.outputs(rows, self.run.device)
+        targets = self.run.targets
+        return known._replace(prediction=(known.prediction - targets.mean) / targets.std)

@@ -1,0 +1,317 @@
+"""evaluate: every model on the same windows of subjects that none of them learned from.
+
+Torch checkpoints and PPGF files (run by the C++ core) stand side by side, with a baseline that learns
+nothing: the spectral peak for heart rate, pulse-interval variability for atrial fibrillation. Intervals come
+from drawing whole subjects; thresholds for af are chosen on the run's validation subjects, never on the test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+import ppgfast
+from training import checkpoint, metrics
+from training.config import ConfigError, EvaluateConfig
+from training.data.windows import WindowSet
+from training.finetune import predict
+from training.inputs import (
+    Targets,
+    as_contracted,
+    chunks,
+    contract_of,
+    open_windows,
+    subject_names,
+    subjects_of,
+)
+from training.progress import bar, write_json
+from training.runs import RUN, find_checkpoint, read_run
+
+SPECIFICITY = 0.95
+UNUSED = ("generative.", "published_heads.")  # weights that serve pre-training alone
+MODEL_FILE = "model.ppgf"  # where `export` puts a run's file unless told otherwise
+
+Predict = Callable[[WindowSet, NDArray], NDArray[np.float32]]  # windows, rows -> bpm or probability (n,)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the table: a model and what runs it."""
+
+    name: str
+    engine: str  # "torch", "C++" or "-"
+    predict: Predict
+    parameters: int | None = None
+    bytes: int | None = None
+    learned_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """The numbers of one row."""
+
+    name: str
+    engine: str
+    parameters: int | None
+    bytes: int | None
+    threshold: float | None  # of the probability, chosen on validation subjects; None for hr
+    metrics: dict[str, metrics.Interval]
+    predictions: NDArray[np.float32] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All rows, on the same windows."""
+
+    task: str
+    subjects: list[str]
+    scores: list[Score]
+    windows: WindowSet = field(repr=False, compare=False)
+    rows: NDArray[np.int64] = field(
+        repr=False, compare=False
+    )  # evaluated windows, the order of `predictions`
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but windows and predictions."""
+        scores = []
+        for score in self.scores:
+            values = {
+                key: getattr(score, key) for key in ("name", "engine", "parameters", "bytes", "threshold")
+            }
+            numbers = {key: _finite(interval._asdict()) for key, interval in score.metrics.items()}
+            scores.append({**values, "metrics": numbers})
+        return {"task": self.task, "windows": len(self.rows), "subjects": self.subjects, "scores": scores}
+
+
+def evaluate(config: EvaluateConfig, console: Console | None = None) -> Evaluation:
+    """Score every model of the config; writes `config.out` (JSON) if that is set.
+
+    Evaluated are the labelled windows of each subject in the data that no model learned from: the held-out
+    subjects of a run on its own data, everyone on foreign data.
+    """
+    run_folder = config.run or next((path for path in config.models.values() if (path / RUN).exists()), None)
+    record = read_run(run_folder) if run_folder else None
+    if not config.data and record is None:
+        raise ConfigError("evaluate needs windows: give --run, a run folder as a model, or --data")
+    folders = config.data or tuple(Path(folder) for folder in record["data"]["folders"])  # type: ignore[index]
+    windows = open_windows(folders)
+    task = windows.manifest["task"]
+    entries = [
+        baseline(task),
+        *(entry for name, path in config.models.items() for entry in entries_of(name, path)),
+    ]
+    learned = {subject for entry in entries for subject in entry.learned_from}
+    if record is not None:
+        learned |= {*record["subjects"]["train"], *record["subjects"]["validation"]}
+    rows = unseen_rows(windows, learned)
+    chosen_on = validation_windows(record, windows, config) if task == "af" else None
+
+    scores = []
+    with bar(console, "evaluate", len(entries)) as progress:
+        for entry in entries:
+            scores.append(score(entry, windows, rows, chosen_on, config.bootstrap))
+            progress.advance(note=f"{entry.name} ({entry.engine})")
+    result = Evaluation(task, subjects_of(windows, rows), scores, windows, rows)
+    if config.out is not None:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(config.out, result.to_json())
+    return result
+
+
+def unseen_rows(windows: WindowSet, learned: set[str]) -> NDArray[np.int64]:
+    """The labelled windows of every subject that no model learned from; ConfigError if there is none."""
+    names = subject_names(windows)
+    fresh = np.array([name not in learned for name in names])
+    rows = np.flatnonzero(fresh[windows.subject] & np.isfinite(windows.label))
+    if not len(rows):
+        raise ConfigError(
+            f"the models learned from every labelled subject of {windows.manifest['dataset']}; "
+            "evaluate on other data, or train with a larger split.test"
+        )
+    assert not learned & set(subjects_of(windows, rows))
+    return rows
+
+
+def validation_windows(
+    record: Mapping[str, Any] | None, windows: WindowSet, config: EvaluateConfig
+) -> tuple[WindowSet, NDArray[np.int64]] | None:
+    """The labelled validation windows of the run, which choose thresholds; None without a run."""
+    if record is None:
+        return None
+    own = open_windows([Path(folder) for folder in record["data"]["folders"]]) if config.data else windows
+    chosen = np.array([name in record["subjects"]["validation"] for name in subject_names(own)])
+    return own, np.flatnonzero(chosen[own.subject] & np.isfinite(own.label))
+
+
+def baseline(task: str) -> Entry:
+    """What no model should lose to."""
+    if task == "hr":
+        return Entry("spectral peak", "-", _rowwise(metrics.spectral_peak))
+    return Entry("pulse variability", "-", _rowwise(metrics.pulse_variability))
+
+
+def entries_of(name: str, path: Path) -> list[Entry]:
+    """The rows of one model: a run gives its checkpoint and, if it was exported, its file run by the core."""
+    if path.suffix == ".ppgf":
+        return [core_entry(name, path)]
+    rows = [torch_entry(name, find_checkpoint(path))]
+    if path.is_dir() and (path / MODEL_FILE).exists():
+        rows.append(core_entry(name, path / MODEL_FILE))
+    return rows
+
+
+def torch_entry(name: str, path: Path) -> Entry:
+    """A checkpoint, run by torch on the CPU."""
+    module, meta = checkpoint.load(path)
+    stated = contract_of(meta, path)
+    targets = Targets(stated["task"], stated["label_mean"], stated["label_std"])
+    device = torch.device("cpu")
+
+    def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+        check_task(stated["task"], windows, path)
+        try:
+            return targets.decode(predict(module, windows, rows, stated, device))
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+    # As the core counts them: numbers that take part in a prediction, not only trained ones.
+    state = {key: value for key, value in module.state_dict().items() if value.is_floating_point()}
+    count = sum(value.numel() for key, value in state.items() if not key.startswith(UNUSED))
+    subjects = meta.get("subjects", {})
+    learned = tuple(subjects.get("train", []) + subjects.get("validation", []))
+    return Entry(name, "torch", run, count, path.stat().st_size, learned)
+
+
+def core_entry(name: str, path: Path) -> Entry:
+    """A model file, run by the C++ core."""
+    model = ppgfast.load(path)
+    about = model.info
+
+    def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+        check_task(about["output"]["task"], windows, path)
+        column = 1 if about["output"]["task"] == "af" else 0
+        adapted = (as_contracted(windows.ppg[piece], windows, about["input"]) for piece in chunks(rows))
+        try:
+            return np.concatenate([model.predict(x)[:, column] for x in adapted])
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+    return Entry(name, "C++", run, about["parameters"], path.stat().st_size)
+
+
+def check_task(task: str, windows: WindowSet, path: Path) -> None:
+    """A model for one task has nothing to say on the labels of another."""
+    if task != windows.manifest["task"]:
+        raise ConfigError(f"{path} is a model for task {task}, the data are for {windows.manifest['task']}")
+
+
+def score(
+    entry: Entry,
+    windows: WindowSet,
+    rows: NDArray,
+    chosen_on: tuple[WindowSet, NDArray] | None,
+    draws: int,
+) -> Score:
+    """Predict and score; for af the thresholds come from the entry's own validation predictions."""
+    prediction = entry.predict(windows, rows)
+    label, owner = windows.label[rows], windows.subject[rows]
+    threshold = None
+    if windows.manifest["task"] == "hr":
+        wanted = HEART_RATE
+    else:
+        wanted = dict(FIBRILLATION)
+        if chosen_on is not None:
+            threshold, specific = thresholds(entry.predict(*chosen_on), chosen_on[0].label[chosen_on[1]])
+            wanted |= {
+                "accuracy": partial(metrics.accuracy, threshold=threshold),
+                "f1": partial(metrics.f1, threshold=threshold),
+                "sensitivity_at_95": partial(sensitivity, threshold=specific),
+                "specificity_at_95": partial(specificity, threshold=specific),
+            }
+    values = {
+        key: metrics.bootstrap(metric, prediction, label, subjects=owner, n=draws)
+        for key, metric in wanted.items()
+    }
+    return Score(entry.name, entry.engine, entry.parameters, entry.bytes, threshold, values, prediction)
+
+
+def thresholds(probability: NDArray, label: NDArray) -> tuple[float, float]:
+    """The threshold of highest F1, and the lowest one with a specificity of 95 %, on validation windows."""
+    negative = probability[label == 0]
+    if not len(negative):
+        raise ConfigError("no validation window is without af; try another split.seed")
+    above = np.quantile(negative, SPECIFICITY, method="higher")
+    return metrics.choose_threshold(probability, label), float(np.nextafter(above, np.inf))
+
+
+def sensitivity(probability: NDArray, label: NDArray, threshold: float) -> float:
+    """Share of af windows found; NaN where there is none."""
+    return float(np.mean(probability[label == 1] >= threshold)) if (label == 1).any() else math.nan
+
+
+def specificity(probability: NDArray, label: NDArray, threshold: float) -> float:
+    """Share of other windows left alone; NaN where there is none."""
+    return float(np.mean(probability[label == 0] < threshold)) if (label == 0).any() else math.nan
+
+
+HEART_RATE: dict[str, metrics.Metric] = {
+    "mae": metrics.mae,
+    "median": partial(metrics.error_percentile, percent=50),
+    "p90": partial(metrics.error_percentile, percent=90),
+    "mse": metrics.mse,
+    "within_5bpm": metrics.share_within,
+}
+FIBRILLATION: dict[str, metrics.Metric] = {"auroc": metrics.auroc, "auprc": metrics.auprc}
+HEADINGS = {
+    "mae": "MAE (bpm)",
+    "median": "median (bpm)",
+    "within_5bpm": "within 5 bpm",
+    "auroc": "AUROC",
+    "f1": "F1",
+    "accuracy": "accuracy",
+    "sensitivity_at_95": "sens. at 95 % spec.",
+}
+
+
+def table(evaluation: Evaluation) -> Table:
+    """The numbers as people read them: value and 95 % interval over subjects."""
+    who = f"{len(evaluation.rows)} windows of {len(evaluation.subjects)} subjects that no model learned from"
+    shown = Table(title=f"{evaluation.task}: {who}", caption="below: 95 % interval, drawing subjects")
+    for heading in ("model", "run by"):
+        shown.add_column(heading)
+    for heading in ("params", "bytes"):
+        shown.add_column(heading, justify="right")
+    keys = [key for key in HEADINGS if key in evaluation.scores[0].metrics]
+    for key in keys:
+        shown.add_column(HEADINGS[key], justify="right")
+    for row in evaluation.scores:
+        sizes = ["" if size is None else f"{size:,}" for size in (row.parameters, row.bytes)]
+        shown.add_row(row.name, row.engine, *sizes, *(_cell(row.metrics[key]) for key in keys))
+    return shown
+
+
+def _cell(interval: metrics.Interval) -> str:
+    if math.isnan(interval.value):
+        return "-"
+    digits = 3 if abs(interval.value) <= 1 else 2
+    if math.isnan(interval.low):
+        return f"{interval.value:.{digits}f}"
+    return f"{interval.value:.{digits}f}\n[dim]{interval.low:.{digits}f} .. {interval.high:.{digits}f}[/]"
+
+
+def _rowwise(estimate: Callable[[NDArray, float], NDArray]) -> Predict:
+    return lambda windows, rows: estimate(windows.ppg[rows], windows.sampling_rate).astype(np.float32)
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {key: value if math.isfinite(value) else None for key, value in values.items()}
