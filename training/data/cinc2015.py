@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import DataError
-from .files import check_labels, damaged, find, read_npz, window_count
+from .files import UNREADABLE, check_labels, damaged, find, read_npz, window_count
 from .recording import DataSet, PerWindow, Record, Recording
 
 RATE = 125.0
@@ -22,7 +22,7 @@ def records(folder: Path, channel: str | None = None) -> dict[str, Record]:
         try:
             with zipfile.ZipFile(path) as archive:
                 members = archive.namelist()
-        except (OSError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise damaged(path, error) from error
         names = [member.removesuffix("/ppg.npy") for member in members if member.endswith("/ppg.npy")]
         if not names:
@@ -38,7 +38,7 @@ def _read(path: Path, name: str) -> Iterator[Recording]:
         raise DataError(
             f"{path}: {name}/ppg is {ppg.dtype} {ppg.shape}, expected int16 (n,): copy the file again"
         )
-    check_labels(path, len(bpm), window_count(len(ppg), RATE, WINDOW, HOP), f"windows of record {name}")
+    check_labels(path, len(bpm), window_count(len(ppg), RATE, WINDOW, HOP), RATE, f"windows of record {name}")
     yield Recording(
         name=name,
         subject=name,

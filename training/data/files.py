@@ -5,6 +5,7 @@ import pickle
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from scipy.io import loadmat
 
 from .errors import DataError
 
+# What reading a damaged archive, array or text raises.
+UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+
 
 def find(folder: Any, patterns: Sequence[str], layout: str) -> list[Path]:
     """Files below `folder` that match any pattern, sorted by path; DataError if there are none."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder: give the one that holds {layout}")
+    folder = Path(folder) if folder else None
+    if not folder or not folder.is_dir():
+        raise DataError(f"source {folder} is no folder: give the one that holds {layout}")
     found = sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
     if not found:
         raise DataError(f"{folder} holds no such data: expected {layout}")
@@ -37,8 +41,9 @@ def beside(path: Path, name: str) -> Path:
 def read_mat(path: Path, keys: Iterable[str]) -> dict[str, np.ndarray]:
     """Numeric variables of a MATLAB 5 file."""
     try:
-        with warnings.catch_warnings(action="ignore"):
-            content = loadmat(path)
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = loadmat(file)
     except NotImplementedError:
         raise DataError(f"{path} is a MATLAB 7.3 file: save it with -v7, as it was published") from None
     except MemoryError:
@@ -51,11 +56,11 @@ def read_mat(path: Path, keys: Iterable[str]) -> dict[str, np.ndarray]:
 def read_npz(path: Path, keys: Iterable[str]) -> dict[str, np.ndarray]:
     """Numeric arrays of an .npz archive, never unpickled."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: _numeric(path, key, archive.get(key)) for key in keys}
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise damaged(path, error) from error
 
 
@@ -89,15 +94,17 @@ def read_csv(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def check_times(path: Path, times: np.ndarray, rate: float) -> None:
-    """DataError unless `times` (s) are evenly spaced at `rate` Hz, to 0.1 % and half a sample."""
+    """DataError unless `times` (s) advance evenly at `rate` Hz, to a sample and 5 digits (as published)."""
     n = len(times)
     if n < 2 or not np.isfinite(times).all() or times[-1] <= times[0]:
         raise DataError(f"{path} has no rising times in its first column: copy the published file again")
-    found = (n - 1) / (times[-1] - times[0])
-    if abs(found / rate - 1) > 1e-3:
-        raise DataError(f"{path} is sampled at {found:.4g} Hz, expected {rate:g} Hz: use the published file")
-    off = np.abs(times - times[0] - np.arange(n) / rate)
-    if off.max() > 0.5 / rate + 1e-3 * (times - times[0])[off.argmax()]:
+    span = times[-1] - times[0]
+    if abs((n - 1) / span / rate - 1) > 1e-3:
+        raise DataError(
+            f"{path} is sampled at {(n - 1) / span:.4g} Hz, expected {rate:g} Hz: use the published file"
+        )
+    off = np.abs(times - times[0] - np.arange(n) / rate) > 1 / rate + 1e-4 * span
+    if off.any():
         raise DataError(
             f"{path} skips time near {times[off.argmax()]:.2f} s: rows are missing, copy the file again"
         )
@@ -108,24 +115,22 @@ def window_count(n: int, rate: float, seconds: float, hop: float) -> int:
     return max(0, int((n - seconds * rate) // (hop * rate)) + 1)
 
 
-def check_labels(path: Path, found: int, expected: int, unit: str) -> None:
-    """DataError if `found` labels do not fit the `expected` windows or segments of the signal."""
-    if found < expected:
+def check_labels(path: Path, found: int, expected: int, rate: float, unit: str, slack: int = 0) -> None:
+    """DataError if `found` labels do not fit the `expected` windows or segments of a signal at `rate` Hz."""
+    if abs(found - expected) > slack:
+        short = "labels are" if found < expected else "signal is"
         raise DataError(
-            f"{path} has {found} labels for {expected} {unit}: the labels are cut short, copy the file again"
-        )
-    if found > expected:
-        raise DataError(
-            f"{path} has {found} labels for {expected} {unit}: the signal is cut short, copy its file again"
+            f"{path} has {found} labels for {expected} {unit}: the {short} cut short or the signal is not at "
+            f"{rate:g} Hz, use the published files"
         )
 
 
-def damaged(path: Path, error: Exception) -> DataError:
+def damaged(path: Path | str, error: Exception) -> DataError:
     return DataError(f"{path} is cut short or damaged ({error or type(error).__name__}): copy it again")
 
 
 class _Unpickler(pickle.Unpickler):
-    """Admits numpy arrays, scalars and dtypes, and builtin containers: nothing that could run code."""
+    """Admits numpy arrays, scalars and dtypes, builtin containers and dates: nothing that could run code."""
 
     _ARRAYS = frozenset(
         [("numpy", "ndarray"), ("numpy", "dtype")]
@@ -139,13 +144,19 @@ class _Unpickler(pickle.Unpickler):
             )
         ]
     )
-    _BUILTINS = frozenset(["set", "frozenset", "bytearray", "complex", "slice", "range"])
+    _PLAIN = frozenset(
+        [("builtins", name) for name in ("set", "frozenset", "bytearray", "complex")]
+        + [("datetime", name) for name in ("datetime", "date", "time", "timedelta", "timezone")]
+    )
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in self._ARRAYS:
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-        if module in ("builtins", "__builtin__") and name in self._BUILTINS:
-            return super().find_class("builtins", name)
+            # numpy 2 moved what older pickles name, and the reverse.
+            core = "numpy._core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "numpy.core"
+            return super().find_class(re.sub(r"^numpy\._?core", core, module), name)
+        module = module.replace("__builtin__", "builtins")
+        if (module, name) in self._PLAIN:
+            return super().find_class(module, name)
         if (module, name) == ("_codecs", "encode"):
             return _latin1_bytes
         raise DataError(f"asks for {module}.{name}")
@@ -178,7 +189,7 @@ def read_pickle(path: Path, file: Any = None) -> Any:
 
 def _numeric(path: Path, key: str, value: Any) -> np.ndarray:
     if value is None:
-        raise DataError(f"{path} has no {key!r}: use the published file")
+        raise DataError(f"{path} has no {key!r}: it is cut short or another file, use the published one")
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         raise DataError(f"{path}: {key!r} holds no numbers: use the published file")
     return value

@@ -31,7 +31,7 @@ def _read(path: Path, trace: Path, channel: str | None) -> Iterator[Recording]:
             f"{path}: sig is {sig.shape}, expected 6 rows ({', '.join(ROWS)}): use the published file"
         )
     bpm = read_mat(trace, ["BPM0"])["BPM0"].ravel()
-    check_labels(trace, len(bpm), window_count(sig.shape[1], RATE, WINDOW, HOP), "windows")
+    check_labels(trace, len(bpm), window_count(sig.shape[1], RATE, WINDOW, HOP), RATE, "windows")
     yield Recording(
         name=path.stem,
         subject=re.sub(r"_TYPE\d+$", "", path.stem),

@@ -33,7 +33,7 @@ def _read(path: Path) -> Iterator[Recording]:
             f"{path}: ppgseg is {segments.shape}, expected (segments, {SAMPLES}), 10 s at {RATE:g} Hz: "
             "use the published file"
         )
-    check_labels(path, len(rhythm), len(segments), "segments")
+    check_labels(path, len(rhythm), len(segments), RATE, "segments")
     if odd := set(rhythm.tolist()) - set(RHYTHMS):
         raise DataError(f"{path} has rhythms {sorted(odd)}, expected 0 to {AF}: use the published file")
     yield Recording(

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from rich.console import Console
 
 from ..config import Section
 from ..progress import bar
 from .cut import CutConfig, cut
 from .errors import DataError
-from .recording import DataSet, Recording, check
+from .recording import DataSet, Record, Recording, check
 from .registry import data_set
-from .windows import ARRAYS, ArrayWriter, count, load, replacing, write_manifest
+from .windows import ARRAYS, ArrayWriter, count, load, read_manifest, replacing, write_manifest
 
 LABEL_UNITS = {"hr": "bpm", "af": "probability", "none": "none"}
 
@@ -89,33 +89,29 @@ def prepare(
 
     dataset: a name of the registry. source: the folder with the published files, or for `simulated` a
     SimulateConfig. console: where progress goes, stderr by default. Nothing is done if `out` was made from
-    the same bytes with the same config; else `out` appears as a whole when all went well, or not at all.
-    Raises DataError, one sentence that names the file or value and the fix, before anything is replaced.
+    the same bytes with the same config and program; else it is replaced as a whole, or, if anything fails,
+    not at all. Raises DataError, one sentence that names the file or value and the fix.
 
     The manifest holds: format_version, dataset, title, task, sampling_rate (Hz), window and hop (samples),
     filter {low, high (Hz), order}, polarity, units, licence, citation, note, source {sha256, files, bytes},
-    config, subjects, records, activities {code: name}, excluded {record: reason}, counts (in all and per
-    subject: windows, labelled, for af also positive), dropped (windows, by reason), dropped_per_subject and
-    flat_kept (windows).
+    config, program (hash), subjects, records, activities {code: name}, excluded {record: reason}, counts (in
+    all and per subject: windows, labelled, for af also positive), dropped (windows, by reason),
+    dropped_per_subject and flat_kept (windows).
     """
     data = data_set(dataset)
     config = _resolve(data, config or PrepareConfig())
     out = Path(out)
     records = data.records(source, config.channel)
-    exclude = config.exclude or ()
-    if unknown := set(exclude) - set(records) - set(data.exclude):
-        raise DataError(f"{data.name} has no record {', '.join(sorted(unknown))}: mend exclude")
-    chosen = {name: record for name, record in records.items() if name not in exclude}
-    if not chosen:
-        raise DataError(f"every record of {data.name} is excluded: shorten exclude")
+    chosen = _without(records, config.exclude or (), data)
     files = list(dict.fromkeys(path for record in chosen.values() for path in record.files))
-    digest = _digest(source, files, console)
-    settings = config.model_dump(mode="json")
-    if (manifest := _finished(out)) and (manifest["dataset"], manifest["source"], manifest["config"]) == (
-        data.name,
-        digest,
-        settings,
-    ):
+    origin = {
+        "dataset": data.name,
+        "source": _digest(source, files, console),
+        "config": config.model_dump(mode="json"),
+        "program": _program(),
+    }
+    manifest = _finished(out)
+    if manifest and all(manifest.get(key) == value for key, value in origin.items()):
         return Prepared(out, manifest, up_to_date=True)
     with replacing(out) as folder:
         writer = _Writer(folder, data, config)
@@ -125,22 +121,20 @@ def prepare(
                     writer.add(recording)
                     progress.advance(0, note=f"{writer.windows} windows")
                 progress.advance(note=f"{name}, {writer.windows} windows")
-        reasons = {
-            name: data.exclude.get(name, "left out by the config") for name in records.keys() & set(exclude)
-        }
-        manifest = {
-            "dataset": data.name,
-            "title": data.title,
-            "licence": data.licence,
-            "citation": data.citation,
-            "note": data.note,
-            "source": digest,
-            "config": settings,
-            "excluded": dict(sorted(reasons.items())),
-            **writer.finish(),
-        }
-        write_manifest(folder, manifest)
-    return Prepared(out, manifest, up_to_date=False)
+        described = {key: getattr(data, key) for key in ("title", "licence", "citation", "note")}
+        excluded = {name: data.exclude.get(name, "by the config") for name in records if name not in chosen}
+        write_manifest(folder, {**origin, **described, "excluded": excluded, **writer.finish()})
+    return Prepared(out, read_manifest(out), up_to_date=False)
+
+
+def _without(records: dict[str, Record], exclude: Sequence[str], data: DataSet) -> dict[str, Record]:
+    """The records less the excluded ones; DataError if one is not there, or none is left."""
+    if unknown := set(exclude) - set(records) - set(data.exclude):
+        raise DataError(f"{data.name} has no record {', '.join(sorted(unknown))}: take it out of exclude")
+    chosen = {name: record for name, record in records.items() if name not in exclude}
+    if not chosen:
+        raise DataError(f"every record of {data.name} is excluded: shorten exclude")
+    return chosen
 
 
 def _resolve(data: DataSet, config: PrepareConfig) -> PrepareConfig:
@@ -152,17 +146,18 @@ def _resolve(data: DataSet, config: PrepareConfig) -> PrepareConfig:
         known = " or ".join(data.channels) or "no channel, it has only one"
         raise DataError(f"{data.name} has no PPG channel {config.channel!r}: set {known}")
     window, hop = data.window or ((30.0, 30.0) if task == "af" else (8.0, 2.0))
-    return PrepareConfig.model_validate(
-        {
-            **config.model_dump(),
-            "task": task,
-            "window": config.window or window,
-            # A window of one's own choice is not repeated at the data set's hop by accident.
-            "hop": config.hop or (hop if config.window in (None, window) else config.window),
-            "channel": config.channel or next(iter(data.channels), None),
-            "exclude": tuple(data.exclude) if config.exclude is None else config.exclude,
-        }
-    )
+    own = {
+        "task": task,
+        "window": config.window or window,
+        # A window of one's own choice is not repeated at the data set's hop by accident.
+        "hop": config.hop or (hop if config.window in (None, window) else config.window),
+        "channel": config.channel or next(iter(data.channels), None),
+        "exclude": tuple(data.exclude) if config.exclude is None else config.exclude,
+    }
+    try:
+        return PrepareConfig.model_validate({**config.model_dump(), **own})
+    except ValidationError as error:
+        raise DataError(f"{data.name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
 def _digest(source: Any, files: Sequence[Path], console: Console | None) -> dict[str, Any]:
@@ -182,6 +177,12 @@ def _digest(source: Any, files: Sequence[Path], console: Console | None) -> dict
     return {"sha256": total.hexdigest(), "files": len(files), "bytes": size}
 
 
+def _program() -> str:
+    """SHA-256 of this package, so that nothing made by another version passes for up to date."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return sha256(b"\n".join(path.read_bytes() for path in files)).hexdigest()
+
+
 def _finished(out: Path) -> dict[str, Any] | None:
     """The manifest of `out` if it is a prepared data set that can be opened."""
     try:
@@ -199,12 +200,13 @@ class _Writer:
             task=str(config.task),
             window=round((config.window or 0) * config.sampling_rate),
             hop=round((config.hop or 0) * config.sampling_rate),
-            **config.model_dump(
-                include={
-                    *("sampling_rate", "filter_low", "filter_high", "filter_order"),
-                    *("polarity", "acc", "drop_flat"),
-                }
-            ),
+            sampling_rate=config.sampling_rate,
+            filter_low=config.filter_low,
+            filter_high=config.filter_high,
+            filter_order=config.filter_order,
+            polarity=config.polarity,
+            acc=config.acc,
+            drop_flat=config.drop_flat,
         )
         self._arrays: dict[str, ArrayWriter] = {}
         self._subjects: dict[str, int] = {}
@@ -247,7 +249,12 @@ class _Writer:
             self._arrays[name].append(array)
 
     def finish(self) -> dict[str, Any]:
-        """Complete the arrays; their part of the manifest."""
+        """Complete the arrays; their part of the manifest. DataError if no window is left."""
+        if not self.windows:
+            raise DataError(
+                f"no window of {self._data.name} is left, {self._missing.total()} lack samples: shorten "
+                "window"
+            )
         for array in self._arrays.values():
             array.finish()
         label, subject = (np.load(self._folder / f"{name}.npy") for name in ("label", "subject"))

@@ -33,7 +33,8 @@ class PerWindow:
                 f"labels describe {self.seconds:g} s windows every {self.hop:g} s: set window = "
                 f"{self.seconds:g} and hop to a multiple of {self.hop:g}"
             )
-        return np.asarray(self.values[index], dtype=np.float64)
+        known = index < len(self.values)
+        return np.where(known, self.values[np.minimum(index, len(self.values) - 1)], np.nan)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from .errors import DataError
-from .files import damaged, find, read_npz, read_pickle
+from .files import UNREADABLE, damaged, find, read_npz, read_pickle
 from .recording import DataSet, PerSegment, Record, Recording
 
 RATE = 32.0
@@ -64,11 +64,8 @@ def _blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     with _member(path, "signal") as (file, shape, dtype):
         for start in range(0, shape[0], BLOCK):
             size = (min(BLOCK, shape[0] - start), *shape[1:])
-            try:
-                data = file.read(int(np.prod(size)) * dtype.itemsize)
-                yield start, np.frombuffer(data, dtype).reshape(size).astype(np.float64)
-            except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-                raise damaged(path, error) from error
+            data = file.read(int(np.prod(size)) * dtype.itemsize)
+            yield start, np.frombuffer(data, dtype).reshape(size).astype(np.float64)
 
 
 def _class(path: Path, key: str, values: np.ndarray, n: int, kinds: int) -> np.ndarray:
@@ -98,24 +95,22 @@ def _people(path: Path, n: int) -> list[str]:
 
 @contextmanager
 def _member(path: Path, key: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
-    """An open array of the archive, behind its header, with shape and dtype."""
+    """An open array, behind its header, with its shape and dtype; DataError if reading it fails."""
     try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise damaged(path, error) from error
-    with archive:
-        if f"{key}.npy" not in archive.namelist():
-            raise DataError(f"{path} has no {key!r}: use the published file")
-        with archive.open(f"{key}.npy") as file:
-            try:
+        with zipfile.ZipFile(path) as archive:
+            if f"{key}.npy" not in archive.namelist():
+                raise DataError(f"{path} has no {key!r}: use the published file")
+            with archive.open(f"{key}.npy") as file:
                 version = npy.read_magic(file)
                 header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
                 shape, fortran, dtype = header(file)
-            except (ValueError, EOFError) as error:
-                raise damaged(path, error) from error
-            if fortran and len(shape) > 1:
-                raise DataError(f"{path}: {key} is stored column by column: use the published file")
-            yield file, shape, dtype
+                if fortran and len(shape) > 1:
+                    raise DataError(f"{path}: {key} is stored column by column: use the published file")
+                yield file, shape, dtype
+    except DataError:
+        raise
+    except UNREADABLE as error:
+        raise damaged(path, error) from error
 
 
 DATA_SET = DataSet(

@@ -1,6 +1,7 @@
 """Any folder of WFDB records (PhysioNet) with a PPG channel, read from disk by the `wfdb` library."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,36 +26,44 @@ BEATS = frozenset("NLRBAaJSVrFejnE/fQ?")
 def records(folder: Path, channel: str | None = None) -> dict[str, Record]:
     """Records by path below the folder, less the segments that a multi-segment record is made of."""
     headers = {path: _header(path) for path in find(folder, ("*.hea",), LAYOUT)}
-    segments = {
-        path.with_name(f"{name}.hea") for path, header in headers.items() for name in header.seg_name or ()
-    }
+    segments = {path.with_name(f"{name}.hea") for path, (names, _) in headers.items() for name in names}
+    names = {path: path.relative_to(folder).with_suffix("").as_posix() for path in headers}
     return {
-        path.with_suffix("").relative_to(folder).as_posix(): Record(
-            _files(path, headers),
-            partial(_read, path.with_suffix("").relative_to(folder).as_posix(), path, channel),
-        )
+        names[path]: Record(_files(path, headers), partial(_read, names[path], path, channel))
         for path in headers
         if path not in segments
     }
 
 
-def _header(path: Path) -> Any:
-    import wfdb
-
-    try:
-        return wfdb.rdheader(str(path.with_suffix("")), rd_segments=False)
-    except Exception as error:  # wfdb raises many kinds on damaged headers
-        raise damaged(path, error) from error
+def _header(path: Path) -> tuple[list[str], list[str]]:
+    """Names of the record's segments and of its signal files."""
+    header = _wfdb("rdheader", path)
+    return list(getattr(header, "seg_name", None) or ()), list(getattr(header, "file_name", None) or ())
 
 
-def _files(path: Path, headers: dict[Path, Any]) -> tuple[Path, ...]:
+def _wfdb(function: str, path: Path, *arguments: Any, **options: Any) -> Any:
+    """A reading function of the library on the record of header `path`; DataError if it fails for any reason.
+
+    Its deprecation warnings, which are those of pandas below it, are no concern of the caller.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import wfdb
+
+        try:
+            return getattr(wfdb, function)(str(path.with_suffix("")), *arguments, **options)
+        except Exception as error:  # many kinds, on damaged headers, signals and annotations
+            what = f"{path} or a signal file that it names" if function == "rdrecord" else str(path)
+            raise damaged(what, error) from error
+
+
+def _files(path: Path, headers: dict[Path, tuple[list[str], list[str]]]) -> tuple[Path, ...]:
     """The header, those of segments, signal files and annotations, in that order, if they are there."""
-    header = headers[path]
-    named = [*(header.seg_name or ()), *(header.file_name or ())]
+    segments, signals = headers[path]
     files = [path]
-    for name in dict.fromkeys(named):
-        segment = path.with_name(f"{name}.hea")
-        files += _files(segment, headers) if segment in headers else [path.with_name(name)]
+    for segment in (path.with_name(f"{name}.hea") for name in segments):
+        files += _files(segment, headers) if segment in headers else ()
+    files += [path.with_name(name) for name in signals]
     files += [path.with_suffix(f".{annotator}") for annotator in ANNOTATORS]
     return tuple(file for file in dict.fromkeys(files) if file.is_file())
 
@@ -62,12 +71,7 @@ def _files(path: Path, headers: dict[Path, Any]) -> tuple[Path, ...]:
 def _read(name: str, path: Path, channel: str | None) -> Iterator[Recording]:
     """PPG: the channel of that name, else the first whose name has `pleth` or `ppg`; accelerometer: the first
     three channels named acc...x, y, z. Samples that the format marks as invalid are missing."""
-    import wfdb
-
-    try:
-        record = wfdb.rdrecord(str(path.with_suffix("")), physical=True)
-    except Exception as error:  # wfdb raises many kinds on missing or damaged signal files
-        raise damaged(path, error) from error
+    record = _wfdb("rdrecord", path)
     names = [str(signal) for signal in record.sig_name]
     ppg = [k for k, signal in enumerate(names) if (signal == channel if channel else PPG.search(signal))]
     if not ppg:
@@ -101,17 +105,12 @@ def subject(name: str) -> str:
 
 def _labels(path: Path, rate: float) -> dict[str, Labels]:
     """Heart rate from annotated beats and AF from annotated rhythms, where there are any."""
-    import wfdb
-
     labels: dict[str, Labels] = {}
     for annotator in ANNOTATORS:
         file = path.with_suffix(f".{annotator}")
         if not file.is_file():
             continue
-        try:
-            notes = wfdb.rdann(str(path.with_suffix("")), annotator)
-        except Exception as error:  # wfdb raises many kinds on damaged annotations
-            raise damaged(file, error) from error
+        notes = _wfdb("rdann", file, annotator)
         times = notes.sample / (notes.fs or rate)
         beats = np.isin(notes.symbol, list(BEATS))
         if beats.any():
