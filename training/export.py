@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
+import ppgfast
 from ppgfast import format as ppgf
-from training.data.signal import scale
-from training.models import Model, as_patches
+from training.models import Model
+from training.quantize import quantize_tensors
 
+PRECISIONS = {"f32": 0, "s8": 1}
 KINDS = {"linear": 0, "mlp": 1, "gpt": 2}
 SCALINGS = {"none": 0, "minmax": 1, "zscore": 2}
 TASKS = {"none": 0, "hr": 1, "af": 2}
@@ -135,6 +136,7 @@ def to_ppgf(
     module: Model,
     path: str | os.PathLike[str],
     *,
+    precision: str = "f32",
     note: str = "",
     selftest: ArrayLike | None = None,
     **contract: Any,
@@ -144,9 +146,10 @@ def to_ppgf(
     Parameters
     ----------
     module : a GPT, an MLP or a Linear with one channel; other kinds are a ValueError.
+    precision : "f32", or "s8": int8 weights, and activations rounded to int8 as they come.
     note : provenance: data, commit, licence. Shown to people, never parsed.
-    selftest : (B, N, P) or (B, L) windows as a user would pass them, unscaled; stored with the module's
-        answers, so that `ppgfast check` and a device can prove themselves.
+    selftest : (B, N, P) or (B, L) windows as a user would pass them, unscaled; stored with the answers of the
+        scalar kernels, which every device must give bit for bit.
     contract : fields of `Contract`. With none, the file scales nothing and its outputs are the module's own.
     """
     stated = Contract(**contract)
@@ -160,18 +163,26 @@ def to_ppgf(
             f"the model takes {shape.channels} channel(s) and the contract states {stated.channels}: "
             "the core runs one today"
         )
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     config = {
         "model.kind": KINDS[shape.kind],
+        "model.precision": PRECISIONS[precision],
         "input.window": shape.n_patches * shape.patch,
         **{f"model.{name}": getattr(shape, name) for name in ("n_outputs", "n_patches", "patch")},
         **{f"model.{name}": getattr(shape, name) for name in SHAPES[shape.kind]},
         **stated.config(),
     }
     tensors = _tensors(module)
+    if precision == "s8":
+        tensors = quantize_tensors(shape.kind, tensors)
     if note:
         tensors["note"] = np.frombuffer(note.encode(), dtype=np.uint8)
     if selftest is not None:
-        tensors["selftest.input"], tensors["selftest.output"] = _selftest(module, stated, selftest)
+        windows = np.array(selftest, dtype=np.float32)
+        outputs = ppgfast.load(ppgf.dumps(config, tensors), isa="scalar").predict(windows)
+        tensors["selftest.input"] = windows.reshape(-1, shape.n_patches, shape.patch)
+        tensors["selftest.output"] = outputs.reshape(-1, shape.n_outputs)
     ppgf.write(path, config, tensors)
 
 
@@ -194,22 +205,3 @@ def _tensors(module: Model) -> dict[str, NDArray[Any]]:
         name = re.sub(r"^layer\.(\d+)\.", lambda match: f"layer.{int(match[1]):02d}.", name)
         tensors[name] = value.detach().cpu().numpy().astype(np.float32)
     return tensors
-
-
-def _selftest(module: Model, contract: Contract, windows: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Raw windows (B, N, P) and the outputs (B, C) that the file promises for them."""
-    shape = module.config
-    raw = as_patches(torch.from_numpy(np.array(windows, dtype=np.float32)), shape.n_patches, shape.patch)
-    if not torch.isfinite(raw).all():
-        raise ValueError("the self-test windows hold NaN or infinity: pass windows without gaps")
-    scaled = torch.from_numpy(scale(raw.flatten(1).numpy(), contract.scaling))
-    first = next(module.parameters())
-    was_training = module.training
-    module.eval()
-    with torch.no_grad():
-        outputs: Tensor = module(scaled.to(first)).prediction.double().cpu()
-    module.train(was_training)
-    outputs = outputs * contract.label_std + contract.label_mean
-    if contract.activation == "softmax":
-        outputs = outputs.softmax(-1)
-    return raw.numpy(), outputs.float().numpy()

@@ -72,8 +72,9 @@ std::string window_text(const ModelConfig& c) {
 
 void check_float32(const py::handle& object, const char* name) {
   if (!py::isinstance<py::array>(object)) {
-    throw py::type_error(std::string(name) + " is a " + py::cast<std::string>(py::type::of(object).attr("__name__")) +
-                         ", expected a numpy array of float32: pass np.asarray(" + name + ", dtype=np.float32)");
+    throw py::type_error(
+        std::string(name) + " is a " + py::cast<std::string>(py::type::of(object).attr("__name__")) +
+        ", expected a numpy array of float32: pass np.asarray(" + name + ", dtype=np.float32)");
   }
   const auto array = py::reinterpret_borrow<py::array>(object);
   if (!array.dtype().is(py::dtype::of<float>()) && !array.dtype().equal(py::dtype::of<float>())) {
@@ -82,7 +83,8 @@ void check_float32(const py::handle& object, const char* name) {
   }
   constexpr int wanted = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   if ((array.flags() & wanted) != wanted) {
-    throw py::value_error(std::string(name) + " is not contiguous in memory: pass np.ascontiguousarray(" + name + ")");
+    throw py::value_error(std::string(name) + " is not contiguous in memory: pass np.ascontiguousarray(" +
+                          name + ")");
   }
 }
 
@@ -102,8 +104,12 @@ void check_finite(const py::array& windows) {
     index = std::to_string(rest % windows.shape(axis)) + (index.empty() ? "" : ", ") + index;
     rest /= windows.shape(axis);
   }
-  throw py::value_error("windows[" + index + "] is " + (std::isnan(x[i]) ? "nan" : x[i] > 0 ? "inf" : "-inf") +
-                        ", expected finite samples: drop windows with missing samples or fill the gaps first");
+  throw py::value_error(
+      "windows[" + index + "] is " +
+      (std::isnan(x[i]) ? "nan"
+       : x[i] > 0       ? "inf"
+                        : "-inf") +
+      ", expected finite samples: drop windows with missing samples or fill the gaps first");
 }
 
 // Checks `windows` and returns the size of the batch; a single window, (L,), counts as a batch of one.
@@ -114,13 +120,15 @@ std::size_t check_windows(const ModelConfig& c, const py::handle& object) {
   const bool fits = (n == 1 && windows.shape(0) == window) || (n == 2 && windows.shape(1) == window) ||
                     (n == 3 && windows.shape(1) == c.n_patches && windows.shape(2) == c.patch);
   if (!fits) {
-    throw py::value_error("windows has shape " + shape_text(windows) + ", expected (" + std::to_string(c.window) +
-                          ",), (B, " + std::to_string(c.window) + ") or (B, " + std::to_string(c.n_patches) + ", " +
-                          std::to_string(c.patch) + "): one window of this model is " + window_text(c) +
+    throw py::value_error("windows has shape " + shape_text(windows) + ", expected (" +
+                          std::to_string(c.window) + ",), (B, " + std::to_string(c.window) + ") or (B, " +
+                          std::to_string(c.n_patches) + ", " + std::to_string(c.patch) +
+                          "): one window of this model is " + window_text(c) +
                           "; cut or resample the signal, never pad or stretch it");
   }
   if (n > 1 && windows.shape(0) == 0) {
-    throw py::value_error("windows has shape " + shape_text(windows) + ": the batch is empty, pass at least one window");
+    throw py::value_error("windows has shape " + shape_text(windows) +
+                          ": the batch is empty, pass at least one window");
   }
   check_finite(windows);
   return n == 1 ? 1 : static_cast<std::size_t>(windows.shape(0));
@@ -129,7 +137,8 @@ std::size_t check_windows(const ModelConfig& c, const py::handle& object) {
 void check_out(const py::handle& object, const std::vector<py::ssize_t>& shape, const py::array& windows) {
   check_float32(object, "out");
   const auto out = py::reinterpret_borrow<py::array>(object);
-  if (out.ndim() != static_cast<py::ssize_t>(shape.size()) || !std::equal(shape.begin(), shape.end(), out.shape())) {
+  if (out.ndim() != static_cast<py::ssize_t>(shape.size()) ||
+      !std::equal(shape.begin(), shape.end(), out.shape())) {
     throw py::value_error("out has shape " + shape_text(out) + ", expected " +
                           shape_text(py::array_t<float>(shape)));
   }
@@ -187,6 +196,7 @@ const char* spelled(const char* const (&names)[n], Enum value) {
 
 py::dict info(const SharedModel& shared) {
   static const char* const kinds[] = {"linear", "mlp", "gpt"};
+  static const char* const precisions[] = {"f32", "s8"};
   static const char* const scalings[] = {"none", "minmax", "zscore"};
   static const char* const tasks[] = {"none", "hr", "af"};
   static const char* const units[] = {"none", "bpm", "probability"};
@@ -204,12 +214,15 @@ py::dict info(const SharedModel& shared) {
   py::object filter = py::none();
   if (c.filter_order > 0) filter = py::make_tuple(c.filter_low, c.filter_high, c.filter_order);
   const py::dict input("sampling_rate"_a = c.sampling_rate, "window"_a = c.window, "hop"_a = c.hop,
-                       "polarity"_a = c.polarity, "scaling"_a = spelled(scalings, c.scaling), "filter"_a = filter);
-  const py::dict output("task"_a = spelled(tasks, c.task), "units"_a = spelled(units, c.units), "mean"_a = c.mean,
-                        "std"_a = c.std, "activation"_a = spelled(activations, c.activation));
+                       "polarity"_a = c.polarity, "scaling"_a = spelled(scalings, c.scaling),
+                       "filter"_a = filter);
+  const py::dict output("task"_a = spelled(tasks, c.task), "units"_a = spelled(units, c.units),
+                        "mean"_a = c.mean, "std"_a = c.std,
+                        "activation"_a = spelled(activations, c.activation));
   const std::size_t n = std::strlen(model.note());
   const py::object note = py::bytes(model.note(), n).attr("decode")("utf-8", "replace");
-  return py::dict("kind"_a = spelled(kinds, c.kind), "shape"_a = shape, "input"_a = input, "output"_a = output,
+  return py::dict("kind"_a = spelled(kinds, c.kind), "precision"_a = spelled(precisions, c.precision),
+                  "shape"_a = shape, "input"_a = input, "output"_a = output,
                   "parameters"_a = model.parameters(), "weight_bytes"_a = model.weight_bytes(),
                   "scratch_bytes"_a = model.scratch_bytes(), "isa"_a = model.isa(), "note"_a = note);
 }
@@ -251,7 +264,8 @@ TypeError, ValueError
 }  // namespace
 
 void bind_model(py::module_& module) {
-  py::class_<SharedModel>(module, "Model", "A PPG model: immutable, shared by any number of threads. See ppgfast.load.")
+  py::class_<SharedModel>(module, "Model",
+                          "A PPG model: immutable, shared by any number of threads. See ppgfast.load.")
       .def("predict", &predict, py::arg("windows"), py::kw_only(), py::arg("out") = py::none(), predict_doc)
       .def("embed", &embed, py::arg("windows"), embed_doc)
       .def_property_readonly("info", &info, "What the file says about itself, as a dict of plain values.")

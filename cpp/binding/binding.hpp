@@ -13,8 +13,8 @@ void bind_cpu(pybind11::module_& module);
 void bind_model(pybind11::module_& module);
 void bind_status(pybind11::module_& module);
 
-// Raises what a failed load means in Python: MemoryError, ValueError for an instruction set that cannot be had,
-// ppgfast.ModelFileError for everything about the file. `source` names the file in the message.
+// Raises what a failed load means in Python: MemoryError, ValueError for an instruction set that cannot be
+// had, ppgfast.ModelFileError for everything about the file. `source` names the file in the message.
 [[noreturn]] void raise(const Error& error, const std::string& source);
 
 }  // namespace ppgfast::binding

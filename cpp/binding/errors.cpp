@@ -22,12 +22,14 @@ std::string supported_isas() {
 
 void raise(const Error& error, const std::string& source) {
   switch (error.status) {
-    case Status::out_of_memory: throw std::bad_alloc();
+    case Status::out_of_memory:
+      throw std::bad_alloc();
     case Status::unknown_isa:
     case Status::unsupported_isa:
       throw py::value_error("isa '" + std::string(error.name) + "': " + status_found(error.status) + ": " +
                             status_fix(error.status) + ": " + supported_isas());
-    default: break;
+    default:
+      break;
   }
   const py::object make = py::module_::import("ppgfast.format").attr("model_file_error");
   const py::object value = make(source, status_name(error.status), error.offset, error.name);

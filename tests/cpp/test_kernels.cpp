@@ -9,6 +9,7 @@
 #include "cpu/select.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/scalar_math.hpp"
+#include "model/pack.hpp"
 
 namespace {
 
@@ -26,7 +27,8 @@ std::vector<const Kernels*> tables() {
 }
 
 enum class Fill { zero, one, alternating, huge, tiny, ramp, random };
-constexpr Fill fills[] = {Fill::zero, Fill::one, Fill::alternating, Fill::huge, Fill::tiny, Fill::ramp, Fill::random};
+constexpr Fill fills[] = {Fill::zero, Fill::one,  Fill::alternating, Fill::huge,
+                          Fill::tiny, Fill::ramp, Fill::random};
 
 // Floats with a guard zone on both sides, starting `shift` floats after a 64-byte boundary.
 class Guarded {
@@ -48,13 +50,27 @@ class Guarded {
     for (std::size_t i = 0; i < n_; ++i) {
       const float sign = i % 2 == 0 ? 1.0f : -1.0f;
       switch (how) {
-        case Fill::zero: data()[i] = 0.0f; break;
-        case Fill::one: data()[i] = 1.0f; break;
-        case Fill::alternating: data()[i] = sign; break;
-        case Fill::huge: data()[i] = sign * 1e15f; break;
-        case Fill::tiny: data()[i] = sign * 1e-40f; break;
-        case Fill::ramp: data()[i] = static_cast<float>(i % 251) - 125.0f; break;
-        case Fill::random: data()[i] = normal(random); break;
+        case Fill::zero:
+          data()[i] = 0.0f;
+          break;
+        case Fill::one:
+          data()[i] = 1.0f;
+          break;
+        case Fill::alternating:
+          data()[i] = sign;
+          break;
+        case Fill::huge:
+          data()[i] = sign * 1e15f;
+          break;
+        case Fill::tiny:
+          data()[i] = sign * 1e-40f;
+          break;
+        case Fill::ramp:
+          data()[i] = static_cast<float>(i % 251) - 125.0f;
+          break;
+        case Fill::random:
+          data()[i] = normal(random);
+          break;
       }
     }
   }
@@ -66,10 +82,12 @@ class Guarded {
   std::vector<float> block_;
 };
 
-bool same_bits(const float* a, const float* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(float)) == 0; }
+bool same_bits(const float* a, const float* b, std::size_t n) {
+  return std::memcmp(a, b, n * sizeof(float)) == 0;
+}
 
-void compare_linear(const Kernels& table, std::size_t rows, std::size_t k, std::size_t n_panels, Epilogue epilogue,
-                    Fill fill, std::size_t shift) {
+void compare_linear(const Kernels& table, std::size_t rows, std::size_t k, std::size_t n_panels,
+                    Epilogue epilogue, Fill fill, std::size_t shift) {
   std::mt19937 random(static_cast<unsigned>(rows * 1000 + k));
   const std::size_t n = n_panels * 16, x_stride = k + shift, y_stride = n + shift;
   Guarded x(rows * x_stride, shift), panels(n_panels * (16 + 16 * k));
@@ -91,7 +109,8 @@ void compare_linear(const Kernels& table, std::size_t rows, std::size_t k, std::
   }
 }
 
-constexpr Epilogue epilogues[] = {Epilogue::none, Epilogue::relu, Epilogue::residual, Epilogue::residual_relu};
+constexpr Epilogue epilogues[] = {Epilogue::none, Epilogue::relu, Epilogue::residual,
+                                  Epilogue::residual_relu};
 
 TEST(linear_matches_scalar_for_every_size) {
   for (const Kernels* table : tables()) {
@@ -129,6 +148,86 @@ TEST(linear_is_a_matrix_product) {  // the definition itself, against sums in do
   }
 }
 
+// The packed panels and quantised inputs differ from table to table; what comes out may not.
+void compare_linear_s8(const Kernels& table, std::size_t rows, std::size_t k, std::size_t n,
+                       Epilogue epilogue, Fill fill, int weights) {
+  std::mt19937 random(static_cast<unsigned>(rows * 1000 + k));
+  const std::size_t padded_n = padded(n);
+  Guarded x(rows * k), bias(n), scale(n);
+  x.fill(fill, random);
+  bias.fill(Fill::random, random);
+  scale.fill(Fill::one, random);
+  std::vector<std::int8_t> w(n * k);
+  for (std::size_t i = 0; i < w.size(); ++i) {
+    // At the limits: pairs of opposite sign at +-127, pairs of one sign at 129 together.
+    const bool second = i % k % 2 == 1;
+    if (weights == 0) w[i] = static_cast<std::int8_t>(static_cast<int>(random() % 129) - 64);
+    if (weights == 1) w[i] = second ? -127 : 127;
+    if (weights == 2) w[i] = second ? 64 : 65;
+    if (weights == 3) w[i] = second ? -2 : -127;
+  }
+  ppgfast::LinearTensors tensors;
+  tensors.s8 = w.data();
+  tensors.scale = ppgfast::TensorF32(reinterpret_cast<const unsigned char*>(scale.data()));
+  tensors.bias = ppgfast::TensorF32(reinterpret_cast<const unsigned char*>(bias.data()));
+  tensors.columns = k;
+
+  const auto run = [&](const Kernels& kernel, Guarded& y) {
+    ppgfast::Carver measure(nullptr);
+    ppgfast::pack_linear(measure, kernel, ppgfast::Precision::s8, n, tensors);
+    Guarded block(measure.used()), quantized(rows * quantized_stride(k) / sizeof(float)), row_scale(rows);
+    ppgfast::Carver carver(block.data());
+    const ppgfast::Linear linear = ppgfast::pack_linear(carver, kernel, ppgfast::Precision::s8, n, tensors);
+    const ppgfast::QuantizedRows inputs{reinterpret_cast<std::uint8_t*>(quantized.data()), row_scale.data()};
+    std::mt19937 same(7);
+    y.fill(Fill::random, same);
+    linear.run(kernel, x.data(), k, rows, y.data(), padded_n, inputs, epilogue);
+    CHECK(block.intact() && quantized.intact() && row_scale.intact() && y.intact());
+  };
+  Guarded expected(rows * padded_n), got(rows * padded_n);
+  run(scalar, expected);
+  run(table, got);
+  if (!CHECK(same_bits(expected.data(), got.data(), rows * padded_n))) {
+    std::cout << "  linear_s8_f32 " << table.name << " rows " << rows << " k " << k << " n " << n << " fill "
+              << static_cast<int>(fill) << " weights " << weights << "\n";
+  }
+}
+
+TEST(linear_s8_matches_scalar_for_every_size) {
+  for (const Kernels* table : tables()) {
+    for (std::size_t rows = 1; rows <= 33; ++rows) {
+      for (std::size_t k : {1, 2, 3, 4, 5, 15, 16, 17, 31, 40, 63, 64, 65, 128, 255, 512}) {
+        compare_linear_s8(*table, rows, k, 1 + rows % 33, epilogues[(rows + k) % 4], Fill::random, 0);
+      }
+    }
+  }
+}
+
+TEST(linear_s8_is_exact_at_the_limits) {
+  for (const Kernels* table : tables()) {
+    for (int weights = 0; weights < 4; ++weights) {
+      for (Fill fill : fills) compare_linear_s8(*table, 7, 2048, 16, Epilogue::none, fill, weights);
+    }
+  }
+}
+
+TEST(quantising_rounds_to_nearest_even_and_survives_nan) {
+  const float values[] = {127.0f, 0.5f, 1.5f, -0.5f, -1.5f, 2.5f, NAN, 126.5f};
+  const std::int8_t expected[] = {127, 0, 2, 0, -2, 2, -127, 126};
+  std::vector<const Kernels*> all = tables();
+  all.push_back(&scalar);
+  for (const Kernels* table : all) {
+    std::uint8_t q[64];
+    float scale;
+    table->quantize_s8({values, 8, 1, 8, q, &scale});
+    CHECK_EQ(scale, 1.0f);
+    for (int i = 0; i < 8; ++i) {
+      const auto stored = static_cast<std::uint8_t>(expected[i] + table->activation_offset);
+      CHECK_EQ(static_cast<int>(q[i]), static_cast<int>(stored));
+    }
+  }
+}
+
 // Rows of `width` numbers with zeros up to the next multiple of 16, as the model keeps them.
 void fill_padded(Guarded& x, std::size_t rows, std::size_t width, Fill fill, std::mt19937& random) {
   const std::size_t stride = padded(width);
@@ -155,7 +254,8 @@ TEST(rmsnorm_matches_scalar) {
   }
 }
 
-void compare_attention(const Kernels& table, std::size_t tokens, std::size_t heads, std::size_t d_head, Fill fill) {
+void compare_attention(const Kernels& table, std::size_t tokens, std::size_t heads, std::size_t d_head,
+                       Fill fill) {
   std::mt19937 random(static_cast<unsigned>(tokens + d_head));
   const std::size_t count = tokens * heads * d_head;
   Guarded qkv(3 * count), cosine(tokens * d_head), sine(tokens * d_head), expected(count), got(count);
@@ -168,19 +268,22 @@ void compare_attention(const Kernels& table, std::size_t tokens, std::size_t hea
   }
   scratch_b.fill(Fill::ramp, random);  // what an earlier call left there must not matter
   const auto run = [&](const Kernels& kernel, Guarded& y, Guarded& scratch) {
-    kernel.attention_f32({qkv.data(), tokens, heads, d_head, cosine.data(), sine.data(), y.data(), scratch.data()});
+    kernel.attention_f32(
+        {qkv.data(), tokens, heads, d_head, cosine.data(), sine.data(), y.data(), scratch.data()});
   };
   run(scalar, expected, scratch_a);
   run(table, got, scratch_b);
-  if (!CHECK(same_bits(expected.data(), got.data(), count)) || !CHECK(got.intact()) || !CHECK(scratch_b.intact())) {
-    std::cout << "  attention_f32 " << table.name << " tokens " << tokens << " heads " << heads << " d_head " << d_head
-              << " fill " << static_cast<int>(fill) << "\n";
+  if (!CHECK(same_bits(expected.data(), got.data(), count)) || !CHECK(got.intact()) ||
+      !CHECK(scratch_b.intact())) {
+    std::cout << "  attention_f32 " << table.name << " tokens " << tokens << " heads " << heads << " d_head "
+              << d_head << " fill " << static_cast<int>(fill) << "\n";
   }
 }
 
 TEST(attention_matches_scalar) {
   for (const Kernels* table : tables()) {
-    for (std::size_t tokens = 1; tokens <= 34; ++tokens) compare_attention(*table, tokens, 2, 32, Fill::random);
+    for (std::size_t tokens = 1; tokens <= 34; ++tokens)
+      compare_attention(*table, tokens, 2, 32, Fill::random);
     for (std::size_t d_head : {16, 48, 64, 128}) compare_attention(*table, 11, 3, d_head, Fill::random);
     for (Fill fill : {Fill::zero, Fill::one, Fill::alternating, Fill::tiny, Fill::ramp}) {
       compare_attention(*table, 13, 1, 16, fill);
@@ -196,7 +299,8 @@ TEST(attention_is_causal) {
   qkv.fill(Fill::random, random);
   cosine.fill(Fill::one, random);
   const auto run = [&](Guarded& y) {
-    scalar.attention_f32({qkv.data(), tokens, 1, d_head, cosine.data(), sine.data(), y.data(), scratch.data()});
+    scalar.attention_f32(
+        {qkv.data(), tokens, 1, d_head, cosine.data(), sine.data(), y.data(), scratch.data()});
   };
   run(before);
   for (std::size_t i = 5 * 3 * d_head; i < tokens * 3 * d_head; ++i) qkv.data()[i] += 1.0f;
@@ -211,8 +315,8 @@ TEST(head_matches_scalar) {
       for (Fill fill : fills) {
         std::mt19937 random(static_cast<unsigned>(width));
         const std::size_t tokens = 9, stride = padded(width), count = tokens * stride, outputs = 3;
-        Guarded x(count), gain(count), shift(count), weight(outputs * count), bias(outputs), expected(outputs),
-            got(outputs), scratch(count);
+        Guarded x(count), gain(count), shift(count), weight(outputs * count), bias(outputs),
+            expected(outputs), got(outputs), scratch(count);
         fill_padded(x, tokens, width, fill, random);
         fill_padded(gain, tokens, width, Fill::random, random);
         fill_padded(shift, tokens, width, Fill::random, random);

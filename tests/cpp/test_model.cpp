@@ -46,7 +46,8 @@ namespace {
 
 using namespace ppgfast;
 
-constexpr const char* golden_models[] = {"v1.0_gpt", "v1.0_mlp", "v1.0_linear"};
+constexpr const char* golden_models[] = {"v1.0_gpt_f32", "v1.0_mlp_f32", "v1.0_linear_f32",
+                                         "v1.0_gpt_s8",  "v1.0_mlp_s8",  "v1.0_linear_s8"};
 
 std::string path_of(const std::string& name) {
   return std::string(PPGFAST_TEST_DATA) + "/models/" + name + ".ppgf";
@@ -180,7 +181,7 @@ TEST(an_allocation_that_fails_is_a_status) {
 }
 
 TEST(threads_share_one_model) {
-  const Golden golden("v1.0_gpt");
+  const Golden golden("v1.0_gpt_f32");
   const Model model = golden.open(nullptr);
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
@@ -199,7 +200,7 @@ TEST(threads_share_one_model) {
 }
 
 TEST(a_forced_isa_is_used) {
-  const Golden golden("v1.0_linear");
+  const Golden golden("v1.0_linear_f32");
   for (const char* isa : isas()) CHECK_EQ(std::string(golden.open(isa).isa()), std::string(isa));
   Model model;
   CHECK(Model::open_memory(golden.bytes->block, golden.size, "mmx", &model).status == Status::unknown_isa);
@@ -207,9 +208,9 @@ TEST(a_forced_isa_is_used) {
 
 TEST(a_file_and_its_bytes_are_the_same_model) {
   Model model;
-  const Error error = Model::open_file(path_of("v1.0_gpt").c_str(), nullptr, &model);
+  const Error error = Model::open_file(path_of("v1.0_gpt_f32").c_str(), nullptr, &model);
   if (!CHECK(!error)) return;
-  CHECK_EQ(model.parameters(), Golden("v1.0_gpt").open(nullptr).parameters());
+  CHECK_EQ(model.parameters(), Golden("v1.0_gpt_f32").open(nullptr).parameters());
 }
 
 }  // namespace

@@ -1,18 +1,20 @@
-"""Write one small model of each kind with its answers: `python tests/data/make_models.py`.
+"""Write one small model of each kind and precision with its answers: `python -m tests.data.make_models`.
 
-The widths are awkward on purpose: no dimension is a multiple of what a kernel likes. Weights are drawn from a fixed
-seed; the answers are those of the scalar kernels, which tests compare with torch in float64. The bytes of a released
-format version never change: write new files beside the old ones.
+The widths are awkward on purpose: no dimension is a multiple of what a kernel likes. Weights are drawn from
+a fixed seed; the answers are those of the scalar kernels. The bytes of a released format version never
+change: write new files beside the old ones.
 """
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 
 import ppgfast
 from ppgfast import format as ppgf
+from training.quantize import quantize_tensors
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("linear", "mlp", "gpt")
@@ -37,7 +39,13 @@ def tensor_shapes(kind: str) -> dict[str, tuple[int, ...]]:
     if kind == "mlp":
         h = s["d_hidden"]
         batchnorm = {f"hidden.bn.{name}": (h,) for name in ("weight", "bias", "mean", "var")}
-        return {"hidden.weight": (h, L), "hidden.bias": (h,), **batchnorm, "out.weight": (C, h), "out.bias": (C,)}
+        return {
+            "hidden.weight": (h, L),
+            "hidden.bias": (h,),
+            **batchnorm,
+            "out.weight": (C, h),
+            "out.bias": (C,),
+        }
     d, T = s["d_model"], s["n_patches"] + 1
     shapes: dict[str, tuple[int, ...]] = {"patch.weight": (d, s["patch"]), "patch.bias": (d,), "sep": (d,)}
     for i in range(s["n_layers"]):
@@ -67,7 +75,8 @@ def model(kind: str) -> tuple[dict[str, int | float], dict[str, np.ndarray]]:
 
     s = SHAPES[kind]
     config: dict[str, int | float] = {f"model.{name}": value for name, value in s.items()}
-    config |= {"model.kind": KINDS.index(kind), "input.sampling_rate": 40.0, "input.hop": s["patch"]}
+    config |= {"model.kind": KINDS.index(kind), "model.precision": 0}
+    config |= {"input.sampling_rate": 40.0, "input.hop": s["patch"]}
     config |= {"input.window": s["n_patches"] * s["patch"], "input.channels": 1, "input.polarity": 1}
     config |= {"input.filter_low": 0.5, "input.filter_high": 8.0, "input.filter_order": 3}
     config |= {"output.mean": 75.0 if kind == "gpt" else 0.0, "output.std": 20.0 if kind == "gpt" else 1.0}
@@ -76,14 +85,17 @@ def model(kind: str) -> tuple[dict[str, int | float], dict[str, np.ndarray]]:
 
 
 def main() -> None:
-    for kind in KINDS:
+    for kind, precision in itertools.product(KINDS, ("f32", "s8")):
         config, tensors = model(kind)
+        if precision == "s8":
+            config["model.precision"] = 1
+            tensors = quantize_tensors(kind, tensors)
         s = SHAPES[kind]
         windows = np.random.default_rng(4).random((WINDOWS, s["n_patches"], s["patch"]), np.float32)
         windows[-1] = 0.25  # flat
         scalar = ppgfast.load(ppgf.dumps(config, tensors), isa="scalar")
         tensors |= {"selftest.input": windows, "selftest.output": scalar.predict(windows)}
-        ppgf.write(HERE / "models" / f"v1.0_{kind}.ppgf", config, tensors)
+        ppgf.write(HERE / "models" / f"v1.0_{kind}_{precision}.ppgf", config, tensors)
 
 
 if __name__ == "__main__":

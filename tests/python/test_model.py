@@ -15,7 +15,7 @@ import ppgfast
 from ppgfast import format as ppgf
 
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
-KINDS = ("gpt", "mlp", "linear")
+KINDS = ("gpt_f32", "mlp_f32", "linear_f32", "gpt_s8", "mlp_s8", "linear_s8")
 ISAS = [isa for isa, supported in ppgfast.cpu()["isas"].items() if supported]
 
 
@@ -30,7 +30,7 @@ def kind(request) -> str:
 
 @pytest.fixture
 def gpt() -> ppgfast.Model:
-    return ppgfast.load(path_of("gpt"))
+    return ppgfast.load(path_of("gpt_f32"))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -58,7 +58,7 @@ def test_shapes_of_input_are_one_and_the_same(kind):
 @settings(max_examples=30, deadline=None)
 @given(batch=st.integers(1, 200), row=st.integers(0, 199), seed=st.integers(0, 2**32 - 1))
 def test_a_row_does_not_depend_on_its_batch(batch, row, seed):
-    model = ppgfast.load(path_of("gpt"))
+    model = ppgfast.load(path_of("gpt_f32"))
     windows = np.random.default_rng(seed).standard_normal((batch, 35)).astype(np.float32)
     row %= batch
     np.testing.assert_array_equal(model.predict(windows)[row], model.predict(windows[row].copy()))
@@ -66,18 +66,18 @@ def test_a_row_does_not_depend_on_its_batch(batch, row, seed):
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_embed(isa):
-    windows = ppgf.read(path_of("gpt")).tensors["selftest.input"]
-    model = ppgfast.load(path_of("gpt"), isa=isa)
+    windows = ppgf.read(path_of("gpt_f32")).tensors["selftest.input"]
+    model = ppgfast.load(path_of("gpt_f32"), isa=isa)
     hidden = model.embed(windows)
     assert hidden.shape == (6, 6, 24)
-    np.testing.assert_array_equal(hidden, ppgfast.load(path_of("gpt"), isa="scalar").embed(windows))
+    np.testing.assert_array_equal(hidden, ppgfast.load(path_of("gpt_f32"), isa="scalar").embed(windows))
     np.testing.assert_array_equal(model.embed(windows[0].ravel()), hidden[0])
-    assert ppgfast.load(path_of("mlp")).embed(np.zeros((2, 36), np.float32)).shape == (2, 1, 21)
+    assert ppgfast.load(path_of("mlp_f32")).embed(np.zeros((2, 36), np.float32)).shape == (2, 1, 21)
 
 
 def test_a_linear_model_has_nothing_to_embed():
     with pytest.raises(ValueError, match="no hidden states: use predict"):
-        ppgfast.load(path_of("linear")).embed(np.zeros((1, 15), np.float32))
+        ppgfast.load(path_of("linear_f32")).embed(np.zeros((1, 15), np.float32))
 
 
 def test_out_receives_the_result(gpt):
@@ -98,7 +98,7 @@ def test_input_is_left_alone(kind):
 
 def test_softmax_gives_probabilities():
     windows = np.random.default_rng(0).random((20, 36), np.float32)
-    probabilities = ppgfast.load(path_of("mlp")).predict(windows)
+    probabilities = ppgfast.load(path_of("mlp_f32")).predict(windows)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-6)
     assert probabilities.min() >= 0.0
 
@@ -106,10 +106,12 @@ def test_softmax_gives_probabilities():
 @given(gain=st.floats(0.01, 1e4), shift=st.floats(-1e3, 1e3))
 @settings(max_examples=50, deadline=None)
 def test_scaling_removes_gain_and_offset(gain, shift):
-    model = ppgfast.load(path_of("gpt"))  # minmax
+    model = ppgfast.load(path_of("gpt_f32"))  # minmax
     x = np.random.default_rng(0).random(35)
     plain = model.predict(x.astype(np.float32))
-    np.testing.assert_allclose(model.predict((gain * x + shift).astype(np.float32)), plain, rtol=0.02, atol=0.5)
+    np.testing.assert_allclose(
+        model.predict((gain * x + shift).astype(np.float32)), plain, rtol=0.02, atol=0.5
+    )
 
 
 def test_a_flat_window_is_finite(kind):
@@ -127,15 +129,20 @@ def test_threads_share_a_model(gpt):
 
 def test_info_states_the_contract(gpt):
     info = gpt.info
-    assert info["kind"] == "gpt"
+    assert (info["kind"], info["precision"]) == ("gpt", "f32")
     assert info["shape"]["d_model"] == 24
     assert info["input"] == {
-        "sampling_rate": 40.0, "window": 35, "hop": 7, "polarity": 1, "scaling": "minmax", "filter": (0.5, 8.0, 3)
-    }  # fmt: skip
+        "sampling_rate": 40.0,
+        "window": 35,
+        "hop": 7,
+        "polarity": 1,
+        "scaling": "minmax",
+        "filter": (0.5, 8.0, 3),
+    }
     assert info["output"] == {"task": "hr", "units": "bpm", "mean": 75.0, "std": 20.0, "activation": "none"}
-    assert info["parameters"] == sum(
-        value.size for name, value in ppgf.read(path_of("gpt")).tensors.items() if "selftest" not in name and name != "note"
-    )  # fmt: skip
+    tensors = ppgf.read(path_of("gpt_f32")).tensors
+    weights = [value for name, value in tensors.items() if not name.startswith(("note", "selftest."))]
+    assert info["parameters"] == sum(value.size for value in weights)
     assert info["note"] == "Random weights, for tests. µ"
     assert repr(gpt) == f"<ppgfast.Model gpt task=hr window=35 isa={info['isa']}>"
 
@@ -157,8 +164,16 @@ BAD_WINDOWS = {
     "object": (windows().astype(object), TypeError, r"dtype object.*astype"),
     "list": ([0.0] * 35, TypeError, r"is a list.*np\.asarray"),
     "none": (None, TypeError, r"is a NoneType"),
-    "wrong_length": (np.ones((2, 36), np.float32), ValueError, r"\(2, 36\).*35 samples \(0\.875 s at 40 Hz\)"),
-    "one_window_too_short": (np.ones(34, np.float32), ValueError, r"\(34,\).*\(35,\), \(B, 35\) or \(B, 5, 7\)"),
+    "wrong_length": (
+        np.ones((2, 36), np.float32),
+        ValueError,
+        r"\(2, 36\).*35 samples \(0\.875 s at 40 Hz\)",
+    ),
+    "one_window_too_short": (
+        np.ones(34, np.float32),
+        ValueError,
+        r"\(34,\).*\(35,\), \(B, 35\) or \(B, 5, 7\)",
+    ),
     "patches_swapped": (np.ones((2, 7, 5), np.float32), ValueError, r"\(2, 7, 5\)"),
     "rank_0": (np.array(1.0, np.float32), ValueError, r"shape \(\)"),
     "rank_4": (np.ones((1, 1, 5, 7), np.float32), ValueError, r"\(1, 1, 5, 7\)"),
@@ -226,13 +241,15 @@ def test_load_refuses_what_is_no_path():
 
 def test_isa_is_chosen_by_argument_then_environment():
     code = "import sys, ppgfast; print(ppgfast.cpu()['selected'], ppgfast.load(sys.argv[1]).info['isa'])"
-    command = [sys.executable, "-c", code, str(path_of("linear"))]
+    command = [sys.executable, "-c", code, str(path_of("linear_f32"))]
     environment = {**os.environ, "PPGFAST_FORCE_ISA": "scalar"}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["scalar", "scalar"]
-    assert ppgfast.load(path_of("linear"), isa="scalar").info["isa"] == "scalar"
+    assert ppgfast.load(path_of("linear_f32"), isa="scalar").info["isa"] == "scalar"
     with pytest.raises(ValueError, match=r"isa 'sse9'.*no kernel table.*scalar"):
-        ppgfast.load(path_of("linear"), isa="sse9")
-    run = subprocess.run(command, env={**environment, "PPGFAST_FORCE_ISA": "sse9"}, capture_output=True, text=True)
+        ppgfast.load(path_of("linear_f32"), isa="sse9")
+    run = subprocess.run(
+        command, env={**environment, "PPGFAST_FORCE_ISA": "sse9"}, capture_output=True, text=True
+    )
     assert run.returncode == 1
     assert "isa 'sse9'" in run.stderr

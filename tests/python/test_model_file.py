@@ -11,7 +11,10 @@ from ppgfast import format as ppgf
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
 
 
-def content(kind: str = "gpt") -> tuple[dict, dict]:
+KINDS = ["gpt_f32", "mlp_f32", "linear_f32", "gpt_s8", "mlp_s8", "linear_s8"]
+
+
+def content(kind: str = "gpt_f32") -> tuple[dict, dict]:
     file = ppgf.read(MODELS / f"v1.0_{kind}.ppgf")
     return dict(file.config), dict(file.tensors)
 
@@ -25,6 +28,7 @@ def status_of(config: dict, tensors: dict) -> tuple[str, str]:
 
 
 INTEGERS = {  # config value: what it may not be
+    "model.precision": (-1, 2),
     "model.n_outputs": (0, -1, 4097, 2**31, 2**63 - 1),
     "model.n_patches": (0, -1, 4097, 2**31, 2**63 - 1),
     "model.patch": (0, -1, 16385, 2**31, 2**63 - 1),
@@ -66,7 +70,7 @@ def test_config_of_the_other_type(name):
     assert status_of(config, tensors) == ("bad_config_value", name)
 
 
-@pytest.mark.parametrize("kind", ["gpt", "mlp", "linear"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_config_value_and_every_tensor_is_needed(kind):
     config, tensors = content(kind)
     for name in config:
@@ -79,7 +83,7 @@ def test_every_config_value_and_every_tensor_is_needed(kind):
             assert status_of(config, rest) == ("missing_tensor", name)
 
 
-@pytest.mark.parametrize("kind", ["gpt", "mlp", "linear"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_else_may_be_in_the_file(kind):
     config, tensors = content(kind)
     assert status_of({**config, "model.extra": 1}, tensors) == ("unknown_config", "model.extra")
@@ -87,7 +91,7 @@ def test_nothing_else_may_be_in_the_file(kind):
     assert status_of(config, extra) == ("unknown_tensor", "layer.00.extra")
 
 
-@pytest.mark.parametrize("kind", ["gpt", "mlp", "linear"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_shape_dtype_and_values_of_every_tensor(kind):
     config, tensors = content(kind)
     for name, value in tensors.items():
@@ -97,17 +101,41 @@ def test_shape_dtype_and_values_of_every_tensor(kind):
         assert status_of(config, {**tensors, name: longer}) == ("wrong_tensor_shape", name)
         assert status_of(config, {**tensors, name: value[None]}) == ("wrong_tensor_shape", name)
         assert status_of(config, {**tensors, name: value.astype(np.float16)}) == ("wrong_tensor_dtype", name)
-        for bad, status in ((np.nan, "tensor_not_finite"), (np.inf, "tensor_not_finite"), (2e18, "tensor_out_of_range")):
+        if value.dtype == np.int8:
+            continue
+        for bad, status in (
+            (np.nan, "tensor_not_finite"),
+            (np.inf, "tensor_not_finite"),
+            (2e18, "tensor_out_of_range"),
+        ):
             broken = value.copy()
             broken.flat[-1] = bad
             assert status_of(config, {**tensors, name: broken}) == (status, name)
 
 
+@pytest.mark.parametrize("kind", ["gpt_s8", "mlp_s8", "linear_s8"])
+def test_int8_weights_keep_to_what_the_kernels_need(kind):
+    config, tensors = content(kind)
+    for name, value in tensors.items():
+        if value.dtype != np.int8:
+            continue
+        minimum, pair, opposite = value.copy(), value.copy(), value.copy()
+        minimum.flat[-2:] = (0, -128)
+        assert status_of(config, {**tensors, name: minimum}) == ("tensor_out_of_range", name)
+        pair[0, :2] = (-65, -65)
+        assert status_of(config, {**tensors, name: pair}) == ("weight_pair_too_large", name)
+        opposite[0, :2] = (127, -127)
+        ppgfast.load(ppgf.dumps(config, {**tensors, name: opposite}))
+
+
 def test_values_with_a_range_of_their_own():
-    config, tensors = content("mlp")
+    config, tensors = content("mlp_s8")
+    tensors["out.scale"] = -tensors["out.scale"]
+    assert status_of(config, tensors) == ("tensor_out_of_range", "out.scale")
+    config, tensors = content("mlp_f32")
     tensors["hidden.bn.var"] = -tensors["hidden.bn.var"]
     assert status_of(config, tensors) == ("tensor_out_of_range", "hidden.bn.var")
-    config, tensors = content("gpt")
+    config, tensors = content("gpt_f32")
     tensors["layer.01.attention.rotary"] = tensors["layer.01.attention.rotary"] * -1
     assert status_of(config, tensors) == ("tensor_out_of_range", "layer.01.attention.rotary")
 

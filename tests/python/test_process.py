@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-MODEL = Path(__file__).resolve().parents[1] / "data" / "models" / "v1.0_gpt.ppgf"
+MODEL = Path(__file__).resolve().parents[1] / "data" / "models" / "v1.0_gpt_f32.ppgf"
 
 
 def run(code: str) -> str:
-    """Run `code` in a bare interpreter (no site packages' startup files beyond the default) and return its output."""
+    """Run `code` in a fresh interpreter and return its output."""
     done = subprocess.run([sys.executable, "-c", code, str(MODEL)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -54,8 +54,9 @@ def state():
         [signal.getsignal(s) for s in signal.valid_signals()],
         locale.setlocale(locale.LC_ALL),
         list(warnings.filters), os.environ.copy(), os.getcwd(),
-        sorted(os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")),
-        random.getstate(), np.random.get_state()[1].tolist(), sys.getswitchinterval(), sys.getrecursionlimit(),
+        sorted(fd for fd in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + fd)),
+        random.getstate(), np.random.get_state()[1].tolist(),
+        sys.getswitchinterval(), sys.getrecursionlimit(),
     )
 before = state()
 import ppgfast

@@ -10,6 +10,7 @@
 namespace ppgfast {
 
 enum class Kind : std::int64_t { linear = 0, mlp = 1, gpt = 2 };
+enum class Precision : std::int64_t { f32 = 0, s8 = 1 };  // of the weights; s8 quantises activations too
 enum class Scaling : std::int64_t { none = 0, minmax = 1, zscore = 2 };
 enum class Task : std::int64_t { none = 0, hr = 1, af = 2 };
 enum class Units : std::int64_t { none = 0, bpm = 1, probability = 2 };
@@ -18,6 +19,7 @@ enum class Activation : std::int64_t { none = 0, softmax = 1 };
 // What the file says about itself: shapes, and the whole contract on input and output.
 struct ModelConfig {
   Kind kind = Kind::linear;
+  Precision precision = Precision::f32;
   std::uint32_t n_outputs = 0;
   std::uint32_t n_patches = 0;
   std::uint32_t patch = 0;     // samples per patch
@@ -47,26 +49,29 @@ class Model {
   Model& operator=(Model&&) noexcept;
 
   // Reads a model from a file, or from bytes that start at a multiple of 64 and are not needed afterwards.
-  // `isa` forces a kernel table ("scalar", "avx2"); null takes PPGFAST_FORCE_ISA, else the fastest this CPU runs.
-  // Everything that can fail fails here; `*out` is unchanged then.
+  // `isa` forces a kernel table ("scalar", "avx2"); null takes PPGFAST_FORCE_ISA, else the fastest this CPU
+  // runs. Everything that can fail fails here; `*out` is unchanged then.
   static Error open_file(const char* path, const char* isa, Model* out) noexcept;
   static Error open_memory(const void* bytes, std::size_t size, const char* isa, Model* out) noexcept;
 
   const ModelConfig& config() const noexcept;
   const char* isa() const noexcept;
-  std::size_t tokens() const noexcept;  // rows of one window's hidden states: patches + 1 (gpt), 1 (mlp), 0 (linear)
+  std::size_t tokens()
+      const noexcept;  // rows of one window's hidden states: patches + 1 (gpt), 1 (mlp), 0 (linear)
   std::size_t parameters() const noexcept;    // numbers in the file's tensors that take part in a prediction
   std::size_t weight_bytes() const noexcept;  // packed weights held in memory
   const char* note() const noexcept;          // provenance, as text; empty when the file has none
 
-  // Bytes of scratch memory, at a multiple of 64, that one call of `predict` or `embed` needs, whatever the batch.
+  // Bytes of scratch memory, at a multiple of 64, that one call of `predict` or `embed` needs, whatever the
+  // batch.
   std::size_t scratch_bytes() const noexcept;
 
   // windows (batch, window) float32, finite -> predictions (batch, n_outputs).
   // Never fails, allocates, locks or throws.
   void predict(const float* windows, std::size_t batch, float* predictions, void* scratch) const noexcept;
 
-  // windows (batch, window) -> hidden states of the last layer (batch, tokens, d_model). Not for linear models.
+  // windows (batch, window) -> hidden states of the last layer (batch, tokens, d_model). Not for linear
+  // models.
   void embed(const float* windows, std::size_t batch, float* hidden, void* scratch) const noexcept;
 
   struct Impl;

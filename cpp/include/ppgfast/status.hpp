@@ -1,6 +1,7 @@
 // What went wrong, where, and what to do about it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ppgfast {
@@ -26,6 +27,18 @@ struct Error {
 
   explicit operator bool() const noexcept { return status != Status::ok; }
 };
+
+// `name` ends at its first NUL or after `length` characters.
+inline Error failure(Status status, std::uint64_t offset = 0, const char* name = "",
+                     std::size_t length = sizeof(Error::name) - 1) noexcept {
+  Error error;
+  error.status = status;
+  error.offset = offset;
+  for (std::size_t i = 0; i < length && i < sizeof(error.name) - 1 && name[i] != '\0'; ++i) {
+    error.name[i] = name[i];
+  }
+  return error;
+}
 
 // The status' own spelling ("bad_name"), what was found, and how to mend it: static strings, never null.
 const char* status_name(Status status) noexcept;

@@ -29,6 +29,10 @@ inline V16 add(V16 a, V16 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(
 inline V16 sub(V16 a, V16 b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline V16 mul(V16 a, V16 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
 inline V16 div(V16 a, V16 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+inline V16 abs(V16 a) {
+  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFFFF));
+  return {_mm256_and_ps(a.lo, magnitude), _mm256_and_ps(a.hi, magnitude)};
+}
 inline V16 max(V16 a, V16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
 inline V16 min(V16 a, V16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
 inline V16 fma(V16 a, V16 b, V16 c) {
@@ -97,13 +101,34 @@ inline void store_transposed(float* out, size_t stride, const V16 (&r)[lanes]) {
   }
 }
 
+constexpr int activation_offset = 127;  // q + 127 in [0, 254]: the unsigned operand of _mm256_maddubs_epi16
+
+inline void store_s8(uint8_t* q, V16 a) {
+  const __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi));
+  const __m256i ordered = _mm256_permute4x64_epi64(words, 0xD8);
+  const __m256i offset = _mm256_add_epi16(ordered, _mm256_set1_epi16(activation_offset));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(q),
+                   _mm_packus_epi16(_mm256_castsi256_si128(offset), _mm256_extracti128_si256(offset, 1)));
+}
+
 #include "simd.inl"
 
 constexpr size_t nr = 16;
 constexpr int block_rows = 6;  // 12 accumulators, two weight vectors and a broadcast fill the 16 registers
 
-// One panel against `rows` rows. The first block of a panel also fetches the next panel: at T = 9 a panel is used
-// only twice, so its first use must not wait for the cache below.
+template <int rows>
+inline void finish(V16 (&sum)[rows], Epilogue epilogue, float* y, size_t y_stride) {
+  if (epilogue == Epilogue::residual || epilogue == Epilogue::residual_relu) {
+    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = add(load(y + r * y_stride), sum[r]);
+  }
+  if (epilogue == Epilogue::relu || epilogue == Epilogue::residual_relu) {
+    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = max(sum[r], set1(0.0f));
+  }
+  PPGFAST_UNROLL for (int r = 0; r < rows; ++r) store(y + r * y_stride, sum[r]);
+}
+
+// One panel against `rows` rows. The first block of a panel also fetches the next panel: at T = 9 a panel is
+// used only twice, so its first use must not wait for the cache below.
 template <int rows, bool fetch_next>
 inline void linear_block(const LinearF32& a, const float* x, const float* panel, float* y) {
   const size_t x_stride = a.x_stride, y_stride = a.y_stride, K = a.k;
@@ -118,24 +143,30 @@ inline void linear_block(const LinearF32& a, const float* x, const float* panel,
     const V16 weights = load(w);
     PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = fma(set1(x[r * x_stride + k]), weights, sum[r]);
   }
-  if (a.epilogue == Epilogue::residual || a.epilogue == Epilogue::residual_relu) {
-    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = add(load(y + r * y_stride), sum[r]);
-  }
-  if (a.epilogue == Epilogue::relu || a.epilogue == Epilogue::residual_relu) {
-    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = max(sum[r], set1(0.0f));
-  }
-  PPGFAST_UNROLL for (int r = 0; r < rows; ++r) store(y + r * y_stride, sum[r]);
+  finish<rows>(sum, a.epilogue, y, y_stride);
 }
 
 template <bool fetch_next>
 inline void linear_rows(const LinearF32& a, int rows, const float* x, const float* panel, float* y) {
   switch (rows) {
-    case 1: linear_block<1, fetch_next>(a, x, panel, y); break;
-    case 2: linear_block<2, fetch_next>(a, x, panel, y); break;
-    case 3: linear_block<3, fetch_next>(a, x, panel, y); break;
-    case 4: linear_block<4, fetch_next>(a, x, panel, y); break;
-    case 5: linear_block<5, fetch_next>(a, x, panel, y); break;
-    default: linear_block<6, fetch_next>(a, x, panel, y); break;
+    case 1:
+      linear_block<1, fetch_next>(a, x, panel, y);
+      break;
+    case 2:
+      linear_block<2, fetch_next>(a, x, panel, y);
+      break;
+    case 3:
+      linear_block<3, fetch_next>(a, x, panel, y);
+      break;
+    case 4:
+      linear_block<4, fetch_next>(a, x, panel, y);
+      break;
+    case 5:
+      linear_block<5, fetch_next>(a, x, panel, y);
+      break;
+    default:
+      linear_block<6, fetch_next>(a, x, panel, y);
+      break;
   }
 }
 
@@ -163,8 +194,90 @@ void linear_f32(const LinearF32& a) {
   }
 }
 
+// The same in int8. Per group of four inputs: unsigned times signed bytes, pairs summed in 16 bits (exact,
+// for pair_limit), pairs of pairs in 32.
+template <int rows, bool fetch_next>
+inline void linear_s8_block(const LinearS8& a, const uint8_t* x, const float* x_scale, const uint8_t* panel,
+                            float* y) {
+  const size_t stride = quantized_stride(a.k), groups = (a.k + 3) / 4;
+  const __m256i ones = _mm256_set1_epi16(1);
+  const float* bias = reinterpret_cast<const float*>(panel);
+  const __m256i* correction = reinterpret_cast<const __m256i*>(panel + 2 * nr * sizeof(float));
+  const __m256i start[2] = {_mm256_sub_epi32(_mm256_setzero_si256(), _mm256_loadu_si256(correction)),
+                            _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_loadu_si256(correction + 1))};
+  __m256i lo[rows], hi[rows];
+  PPGFAST_UNROLL for (int r = 0; r < rows; ++r) lo[r] = start[0], hi[r] = start[1];
+
+  const uint8_t* w = panel + 3 * nr * sizeof(float);
+  const uint8_t* next = w + groups * 4 * nr;
+  for (size_t g = 0; g < groups; ++g, w += 4 * nr) {
+    if (fetch_next) _mm_prefetch(reinterpret_cast<const char*>(next + g * 4 * nr), _MM_HINT_T0);
+    const __m256i w_lo = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
+    const __m256i w_hi = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 32));
+    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) {
+      int32_t four;
+      __builtin_memcpy(&four, x + r * stride + 4 * g, sizeof(four));
+      const __m256i q = _mm256_set1_epi32(four);
+      lo[r] = _mm256_add_epi32(lo[r], _mm256_madd_epi16(_mm256_maddubs_epi16(q, w_lo), ones));
+      hi[r] = _mm256_add_epi32(hi[r], _mm256_madd_epi16(_mm256_maddubs_epi16(q, w_hi), ones));
+    }
+  }
+  const V16 biases = load(bias), scales = load(bias + nr);
+  V16 sum[rows];
+  PPGFAST_UNROLL for (int r = 0; r < rows; ++r) {
+    sum[r] =
+        fma({_mm256_cvtepi32_ps(lo[r]), _mm256_cvtepi32_ps(hi[r])}, mul(set1(x_scale[r]), scales), biases);
+  }
+  finish<rows>(sum, a.epilogue, y, a.y_stride);
+}
+
+template <bool fetch_next>
+inline void linear_s8_rows(const LinearS8& a, int rows, const uint8_t* x, const float* x_scale,
+                           const uint8_t* panel, float* y) {
+  switch (rows) {
+    case 1:
+      linear_s8_block<1, fetch_next>(a, x, x_scale, panel, y);
+      break;
+    case 2:
+      linear_s8_block<2, fetch_next>(a, x, x_scale, panel, y);
+      break;
+    case 3:
+      linear_s8_block<3, fetch_next>(a, x, x_scale, panel, y);
+      break;
+    case 4:
+      linear_s8_block<4, fetch_next>(a, x, x_scale, panel, y);
+      break;
+    default:
+      linear_s8_block<5, fetch_next>(a, x, x_scale, panel, y);
+      break;
+  }
+}
+
+void linear_s8_f32(const LinearS8& a) {
+  if (a.rows == 0) return;
+  constexpr size_t most_rows = 5;  // two registers are needed for products on their way to the sums
+  const size_t blocks = (a.rows + most_rows - 1) / most_rows;
+  const size_t small = a.rows / blocks, larger = a.rows % blocks;
+  const size_t stride = quantized_stride(a.k), panel_bytes = nr * (3 * sizeof(float) + round_up(a.k, 4));
+  for (size_t p = 0; p < a.n_panels; ++p) {
+    const uint8_t* panel = a.panels + p * panel_bytes;
+    size_t row = 0;
+    for (size_t b = 0; b < blocks; ++b) {
+      const size_t rows = small + (b < larger);
+      float* y = a.y + row * a.y_stride + p * nr;
+      if (b == 0) {
+        linear_s8_rows<true>(a, static_cast<int>(rows), a.x + row * stride, a.x_scale + row, panel, y);
+      } else {
+        linear_s8_rows<false>(a, static_cast<int>(rows), a.x + row * stride, a.x_scale + row, panel, y);
+      }
+      row += rows;
+    }
+  }
+}
+
 }  // namespace
 
-const Kernels avx2 = {"avx2", {nr, 1}, linear_f32, rmsnorm_f32, attention_f32, head_f32};
+const Kernels avx2 = {"avx2",      {nr, 1},       {nr, 4},     activation_offset, linear_f32,
+                      quantize_s8, linear_s8_f32, rmsnorm_f32, attention_f32,     head_f32};
 
 }  // namespace ppgfast::kernels

@@ -1,10 +1,14 @@
 // The kernel table: what every instruction set must provide, and with which bits.
 //
 // scalar.cpp is the definition: every other table returns the same bits. The rules that make this possible:
-// - linear: an output starts as its bias and takes k = 0, 1, ... K-1 in order, each by one fused multiply-add.
+// - linear: an output starts as its bias and takes k = 0, 1, ... K-1 in order, each by one fused
+// multiply-add.
 // - sums: 16 lanes; lane l takes elements l, l + 16, ...; lanes then fold 8-4-2-1.
 // - exp and erf: the polynomials of constants.hpp, by fused multiply-adds in Horner's order.
 // - division and square root: IEEE, correctly rounded.
+// - int8: activations are rounded to nearest even, products are summed exactly in int32, and one multiply-add
+// makes
+//   them floats again.
 // Rows of activations are padded with zeros to a multiple of 16 floats, so no kernel has a column tail.
 #pragma once
 
@@ -19,7 +23,8 @@ constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1)
 constexpr size_t padded(size_t n) { return round_up(n, lanes); }
 
 // How a kernel table wants weights packed: panels of `nr` outputs, `kr` consecutive inputs side by side.
-// A panel holds nr biases, then for each group of kr inputs nr x kr weights; outputs beyond the last are zero.
+// A panel holds nr biases, then for each group of kr inputs nr x kr weights; outputs beyond the last are
+// zero.
 struct Layout {
   size_t nr;
   size_t kr;
@@ -44,6 +49,37 @@ struct LinearF32 {
   Epilogue epilogue;
 };
 
+// Rows of activations as int8, each with a scale of its own (dynamic, symmetric): x ~ q * scale, q in [-127,
+// 127]. A table may store q + activation_offset, so that instructions which want one operand unsigned fit.
+struct QuantizeS8 {
+  const float* x;  // (rows, k), row stride x_stride
+  size_t x_stride;
+  size_t rows;
+  size_t k;
+  uint8_t* q;    // (rows, quantized_stride(k)); beyond k as q = 0
+  float* scale;  // (rows): largest |x| / 127; 0 for a row whose largest |x| is below quantize_lowest
+};
+constexpr size_t quantized_stride(size_t k) { return round_up(k, 64); }
+constexpr float quantize_lowest = 1e-30f;  // below it 127 / |x| would leave the range of float
+
+// y = float(sum of q w) * (x_scale * w_scale) + bias, then the epilogue.
+// A panel holds nr biases (float), nr scales (float), nr corrections (int32: activation_offset times the sum
+// of the output's weights), then for each group of kr inputs nr x kr weights in [-127, 127]. Two neighbours
+// (2i, 2i + 1) of the same sign add up to at most 129 in magnitude: 254 * 129 fits into 16 bits, which keeps
+// sums exact at full speed.
+struct LinearS8 {
+  const uint8_t* x;  // as QuantizeS8 leaves it, stride quantized_stride(k)
+  const float* x_scale;
+  size_t rows;
+  size_t k;
+  const uint8_t* panels;
+  size_t n_panels;
+  float* y;  // (rows, n_panels * nr), row stride y_stride
+  size_t y_stride;
+  Epilogue epilogue;
+};
+constexpr int32_t pair_limit = 129;
+
 struct RmsNormF32 {
   const float* x;  // (rows, stride): width used, the rest zero
   size_t rows;
@@ -59,9 +95,10 @@ struct AttentionF32 {
   size_t n_heads;
   size_t d_head;            // a multiple of 16 (heads are padded with zeros)
   const float* rotary_cos;  // (tokens, d_head); 1 where a dimension is not rotated
-  const float* rotary_sin;  // (tokens, d_head); minus sin at even, plus sin at odd dimensions, 0 where not rotated
-  float* y;                 // (tokens, n_heads * d_head)
-  float* scratch;           // attention_scratch(tokens, d_head) floats, 64-byte aligned
+  const float*
+      rotary_sin;  // (tokens, d_head); minus sin at even, plus sin at odd dimensions, 0 where not rotated
+  float* y;        // (tokens, n_heads * d_head)
+  float* scratch;  // attention_scratch(tokens, d_head) floats, 64-byte aligned
 };
 
 // Rotated queries, rotated and transposed keys, and the scores of one group of four rows, of one head.
@@ -89,7 +126,11 @@ struct HeadF32 {
 struct Kernels {
   const char* name;
   Layout layout;
+  Layout layout_s8;
+  int32_t activation_offset;
   void (*linear_f32)(const LinearF32&);
+  void (*quantize_s8)(const QuantizeS8&);
+  void (*linear_s8_f32)(const LinearS8&);
   void (*rmsnorm_f32)(const RmsNormF32&);
   void (*attention_f32)(const AttentionF32&);
   void (*head_f32)(const HeadF32&);
@@ -98,6 +139,9 @@ struct Kernels {
 extern const Kernels scalar;
 #if defined(PPGFAST_HAVE_AVX2)
 extern const Kernels avx2;
+#endif
+#if defined(PPGFAST_HAVE_AVX512)
+extern const Kernels avx512;
 #endif
 
 }  // namespace ppgfast::kernels

@@ -11,6 +11,13 @@ namespace {
 
 constexpr size_t nr = 16;
 
+float finish(float sum, float old, Epilogue epilogue) {
+  const bool add_old = epilogue == Epilogue::residual || epilogue == Epilogue::residual_relu;
+  const bool relu = epilogue == Epilogue::relu || epilogue == Epilogue::residual_relu;
+  const float value = add_old ? old + sum : sum;
+  return relu && !(value > 0.0f) ? 0.0f : value;
+}
+
 // (rows, k) x (k, n) -> (rows, n)
 void linear_f32(const LinearF32& a) {
   const size_t panel_floats = nr + a.k * nr;
@@ -25,11 +32,55 @@ void linear_f32(const LinearF32& a) {
       for (size_t k = 0; k < a.k; ++k) {
         for (size_t n = 0; n < nr; ++n) sum[n] = fmaf(x[k], weights[k * nr + n], sum[n]);
       }
-      const bool add_old = a.epilogue == Epilogue::residual || a.epilogue == Epilogue::residual_relu;
-      const bool relu = a.epilogue == Epilogue::relu || a.epilogue == Epilogue::residual_relu;
+      for (size_t n = 0; n < nr; ++n) y[n] = finish(sum[n], y[n], a.epilogue);
+    }
+  }
+}
+
+// x (rows, k) -> q (rows, k) as int8, scale (rows)
+void quantize_s8(const QuantizeS8& a) {
+  const size_t stride = quantized_stride(a.k);
+  for (size_t row = 0; row < a.rows; ++row) {
+    const float* x = a.x + row * a.x_stride;
+    uint8_t* q = a.q + row * stride;
+    float largest = 0.0f;
+    for (size_t k = 0; k < a.k; ++k) {
+      const float magnitude = fabsf(x[k]);
+      largest = magnitude > largest ? magnitude : largest;
+    }
+    const bool usable = largest > quantize_lowest;
+    const float inverse = usable ? 127.0f / largest : 0.0f;
+    a.scale[row] = usable ? largest / 127.0f : 0.0f;
+    for (size_t k = 0; k < stride; ++k) {
+      float value = k < a.k ? x[k] * inverse : 0.0f;
+      value = value > -127.0f ? value : -127.0f;  // written so that NaN becomes a number everywhere
+      value = value < 127.0f ? value : 127.0f;
+      // Adding the magic number leaves the nearest integer, ties to even, in the low bits.
+      const float shifted = value + round_magic;
+      q[k] = static_cast<uint8_t>(static_cast<int8_t>(shifted - round_magic));
+    }
+  }
+}
+
+// (rows, k) x (k, n) -> (rows, n), int8 in and float out
+void linear_s8_f32(const LinearS8& a) {
+  const size_t stride = quantized_stride(a.k), panel_bytes = nr * 12 + a.k * nr;
+  for (size_t p = 0; p < a.n_panels; ++p) {
+    const uint8_t* panel = a.panels + p * panel_bytes;
+    float bias[nr], scale[nr];
+    memcpy(bias, panel, sizeof(bias));
+    memcpy(scale, panel + sizeof(bias), sizeof(scale));
+    const int8_t* weights = reinterpret_cast<const int8_t*>(panel + nr * 12);
+    for (size_t row = 0; row < a.rows; ++row) {
+      const int8_t* x = reinterpret_cast<const int8_t*>(a.x + row * stride);
+      float* y = a.y + row * a.y_stride + p * nr;
+      int32_t sum[nr] = {};
+      for (size_t k = 0; k < a.k; ++k) {
+        for (size_t n = 0; n < nr; ++n) sum[n] += x[k] * weights[k * nr + n];
+      }
       for (size_t n = 0; n < nr; ++n) {
-        const float value = add_old ? y[n] + sum[n] : sum[n];
-        y[n] = relu && !(value > 0.0f) ? 0.0f : value;
+        const float value = fmaf(static_cast<float>(sum[n]), a.x_scale[row] * scale[n], bias[n]);
+        y[n] = finish(value, y[n], a.epilogue);
       }
     }
   }
@@ -123,7 +174,8 @@ void head_f32(const HeadF32& a) {
   const float scale = 1.0f / sqrtf(fold(lane) / n + a.epsilon);
 
   float* hidden = a.scratch;  // (tokens, stride); gain, shift and so GELU are zero in the padding
-  for (size_t i = 0; i < count; ++i) hidden[i] = gelu_f32(fmaf((a.x[i] - mean) * scale, a.gain[i], a.shift[i]));
+  for (size_t i = 0; i < count; ++i)
+    hidden[i] = gelu_f32(fmaf((a.x[i] - mean) * scale, a.gain[i], a.shift[i]));
 
   for (size_t o = 0; o < a.outputs; ++o) {
     const float* weight = a.weight + o * count;
@@ -135,6 +187,7 @@ void head_f32(const HeadF32& a) {
 
 }  // namespace
 
-const Kernels scalar = {"scalar", {nr, 1}, linear_f32, rmsnorm_f32, attention_f32, head_f32};
+const Kernels scalar = {"scalar",      {nr, 1},     {nr, 1},       0,       linear_f32, quantize_s8,
+                        linear_s8_f32, rmsnorm_f32, attention_f32, head_f32};
 
 }  // namespace ppgfast::kernels

@@ -1,8 +1,11 @@
-// Every op except the matrix product, written once for vectors of 16 floats. An ISA file defines, in its anonymous
-// namespace, the type `V16` and these functions, then includes this file in the same namespace:
+// Every op except the matrix product, written once for vectors of 16 floats. An ISA file defines, in its
+// anonymous namespace, the type `V16` and these functions, then includes this file in the same namespace:
 //   load store set1 add sub mul div fma(a, b, c) = a * b + c, max min (second operand if unordered),
 //   fold_add fold_max (8-4-2-1), first(n) a mask of the first n lanes, keep(mask, a) = a or 0,
-//   exp2_of(shifted) = 2^n from the bits of n + round_magic, swap_pairs (0 1 2 3 -> 1 0 3 2).
+//   keep_or(mask, a, b) = a or b, abs, square_root (of one float),
+//   exp2_of(shifted) = 2^n from the bits of n + round_magic, swap_pairs (0 1 2 3 -> 1 0 3 2),
+//   store_transposed(out, stride, rows) 16 x 16, store_s8(q, a): 16 floats in [-127, 127], rounded to nearest
+//   even, plus the table's activation_offset, as bytes.
 // The order of operations is that of scalar.cpp.
 
 V16 exp_f32(V16 x) {
@@ -49,10 +52,35 @@ void rmsnorm_f32(const RmsNormF32& a) {
   }
 }
 
+void quantize_s8(const QuantizeS8& a) {
+  const size_t stride = quantized_stride(a.k);
+  for (size_t row = 0; row < a.rows; ++row) {
+    const float* x = a.x + row * a.x_stride;
+    uint8_t* q = a.q + row * stride;
+    V16 largest = set1(0.0f);
+    size_t k = 0;
+    for (; k + lanes <= a.k; k += lanes) largest = max(abs(load(x + k)), largest);
+    float tail[lanes] = {};  // the last inputs, when k is no multiple of 16
+    for (size_t i = 0; k + i < a.k; ++i) tail[i] = x[k + i];
+    largest = max(abs(load(tail)), largest);
+
+    const float top = fold_max(largest);
+    const bool usable = top > quantize_lowest;
+    const V16 inverse = set1(usable ? 127.0f / top : 0.0f);
+    a.scale[row] = usable ? top / 127.0f : 0.0f;
+    const V16 lowest = set1(-127.0f), highest = set1(127.0f);
+    for (k = 0; k + lanes <= a.k; k += lanes) {
+      store_s8(q + k, min(max(mul(load(x + k), inverse), lowest), highest));
+    }
+    if (k < stride) store_s8(q + k, min(max(mul(load(tail), inverse), lowest), highest));
+    for (k += lanes; k < stride; k += lanes) store_s8(q + k, set1(0.0f));
+  }
+}
+
 // Scores, softmax and the weighted sum of values for `rows` <= 4 queries from row i0 on, of one head.
 template <int rows>
-void attention_rows(const AttentionF32& a, size_t i0, const float* q, const float* k_transposed, const float* values,
-                    float* score, float* y) {
+void attention_rows(const AttentionF32& a, size_t i0, const float* q, const float* k_transposed,
+                    const float* values, float* score, float* y) {
   const size_t Dh = a.d_head, Tp = padded(a.tokens), stride = 3 * a.n_heads * Dh;
   const size_t columns = i0 + rows;  // keys that the group's last row may see
 
@@ -94,14 +122,15 @@ void attention_rows(const AttentionF32& a, size_t i0, const float* q, const floa
       const V16 v = load(values + j * stride + c);
       PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = fma(set1(score[r * Tp + j]), v, sum[r]);
     }
-    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) store(y + r * a.n_heads * Dh + c, mul(sum[r], set1(inverse[r])));
+    PPGFAST_UNROLL for (int r = 0; r < rows; ++r)
+        store(y + r * a.n_heads * Dh + c, mul(sum[r], set1(inverse[r])));
   }
 }
 
 void attention_f32(const AttentionF32& a) {
   const size_t T = a.tokens, Dh = a.d_head, Tp = padded(T), stride = 3 * a.n_heads * Dh;
-  float* q = a.scratch;                // (T, Dh), rotated
-  float* k_transposed = q + Tp * Dh;   // (Dh, Tp), rotated
+  float* q = a.scratch;                   // (T, Dh), rotated
+  float* k_transposed = q + Tp * Dh;      // (Dh, Tp), rotated
   float* score = k_transposed + Tp * Dh;  // (4, Tp)
 
   for (size_t head = 0; head < a.n_heads; ++head) {
@@ -129,10 +158,18 @@ void attention_f32(const AttentionF32& a) {
       const float* qi = q + i * Dh;
       float* y = a.y + (i * a.n_heads + head) * Dh;
       switch (T - i) {
-        case 1: attention_rows<1>(a, i, qi, k_transposed, values, score, y); break;
-        case 2: attention_rows<2>(a, i, qi, k_transposed, values, score, y); break;
-        case 3: attention_rows<3>(a, i, qi, k_transposed, values, score, y); break;
-        default: attention_rows<4>(a, i, qi, k_transposed, values, score, y); break;
+        case 1:
+          attention_rows<1>(a, i, qi, k_transposed, values, score, y);
+          break;
+        case 2:
+          attention_rows<2>(a, i, qi, k_transposed, values, score, y);
+          break;
+        case 3:
+          attention_rows<3>(a, i, qi, k_transposed, values, score, y);
+          break;
+        default:
+          attention_rows<4>(a, i, qi, k_transposed, values, score, y);
+          break;
       }
     }
   }
@@ -163,7 +200,8 @@ void head_f32(const HeadF32& a) {
   }
   for (size_t o = 0; o < a.outputs; ++o) {
     V16 dot = set1(0.0f);
-    for (size_t i = 0; i < count; i += lanes) dot = fma(load(a.scratch + i), load(a.weight + o * count + i), dot);
+    for (size_t i = 0; i < count; i += lanes)
+      dot = fma(load(a.scratch + i), load(a.weight + o * count + i), dot);
     a.y[o] = a.bias[o] + fold_add(dot);
   }
 }

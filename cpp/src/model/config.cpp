@@ -66,10 +66,7 @@ class ConfigReader {
   }
 
   void fail(Status status, const char* name, std::uint64_t offset) noexcept {
-    if (error_) return;
-    error_.status = status;
-    error_.offset = offset;
-    std::strncpy(error_.name, name, sizeof(error_.name) - 1);
+    if (!error_) error_ = failure(status, offset, name);
   }
 
   const format::File& file_;
@@ -79,10 +76,13 @@ class ConfigReader {
 };
 
 // Bounds far beyond any PPG model, and small enough that no product of them overflows.
-constexpr std::int64_t most_outputs = 4096, most_patches = 4096, longest_patch = 16384, widest = 16384, deepest = 99;
+constexpr std::int64_t most_outputs = 4096, most_patches = 4096, longest_patch = 16384, widest = 16384,
+                       deepest = 99;
+constexpr std::int64_t longest_sum_s8 = 65536;  // inputs of a product: 254 * 127 * 65536 fits into int32
 constexpr double largest = 1e9;
 
 void read_shape(ConfigReader& read, ModelConfig& c) noexcept {
+  c.precision = read.code("model.precision", Precision::s8);
   c.n_outputs = read.size("model.n_outputs", 1, most_outputs);
   c.n_patches = read.size("model.n_patches", 1, most_patches);
   c.patch = read.size("model.patch", 1, longest_patch);
@@ -100,6 +100,8 @@ void read_contract(ConfigReader& read, ModelConfig& c) noexcept {
   const std::int64_t samples = std::int64_t{c.n_patches} * c.patch;
   c.sampling_rate = read.real("input.sampling_rate", 0.0, 1e6);
   c.window = read.size("input.window", samples, samples);
+  read.check(c.precision == Precision::f32 || c.kind == Kind::gpt || samples <= longest_sum_s8,
+             "input.window");
   c.hop = read.size("input.hop", 0, std::int64_t{1} << 31);
   read.integer("input.channels", 1, 1);
   c.polarity = read.integer("input.polarity", -1, 1);
@@ -124,11 +126,7 @@ Error read_config(const format::File& file, ModelConfig* out) noexcept {
   ConfigReader read(file);
   format::Config kind;
   if (file.find("model.kind", &kind) && !kind.is_float && (kind.i64 < 0 || kind.i64 > 2)) {
-    Error error;
-    error.status = Status::unknown_model_kind;
-    error.offset = kind.offset;
-    std::strncpy(error.name, "model.kind", sizeof(error.name) - 1);
-    return error;
+    return failure(Status::unknown_model_kind, kind.offset, "model.kind");
   }
   c.kind = read.code("model.kind", Kind::gpt);
   if (!read.failed()) read_shape(read, c);

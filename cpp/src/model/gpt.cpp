@@ -24,14 +24,13 @@ constexpr float highest_frequency = 100.0f;  // radians per patch; published: 1 
 }  // namespace
 
 struct Gpt::LayerTensors {
-  TensorF32 attention_norm, rotary;
-  TensorF32 query, query_bias, key, key_bias, value, value_bias, out, out_bias;
-  TensorF32 ffn_norm, up, up_bias, down, down_bias;
+  TensorF32 attention_norm, rotary, ffn_norm;
+  LinearTensors query, key, value, out, up, down;
 };
 
 struct Gpt::Tensors {
-  TensorF32 patch, patch_bias, sep;
-  TensorF32 head_gain, head_shift, head, head_bias;
+  LinearTensors patch;
+  TensorF32 sep, head_gain, head_shift, head, head_bias;
   std::unique_ptr<LayerTensors[]> layers;
 };
 
@@ -53,14 +52,13 @@ Error Gpt::read(const format::File& file) noexcept {
   layers_.reset(new (std::nothrow) Layer[config_.n_layers]);
   if (tensors_) tensors_->layers.reset(new (std::nothrow) LayerTensors[config_.n_layers]);
   if (!tensors_ || !layers_ || !tensors_->layers) {
-    Error error;
-    error.status = Status::out_of_memory;
-    return error;
+    return failure(Status::out_of_memory);
   }
 
+  // The ends stay float32 in every precision: samples and outputs are where a rounding error is seen most.
+  const Precision precision = config_.precision;
   TensorReader tensor(file);
-  tensors_->patch = tensor.f32("patch.weight", d_, config_.patch);
-  tensors_->patch_bias = tensor.f32("patch.bias", d_);
+  tensors_->patch = tensor.linear("patch", d_, config_.patch, Precision::f32);
   tensors_->sep = tensor.f32("sep", d_);
   for (unsigned i = 0; i < config_.n_layers; ++i) {
     LayerTensors& t = tensors_->layers[i];
@@ -69,21 +67,18 @@ Error Gpt::read(const format::File& file) noexcept {
       std::snprintf(full, sizeof(full), "layer.%02u.%s", i, tail);
       return full;
     };
-    t.attention_norm = tensor.f32(name("attention.norm"), d_);
     t.rotary = tensor.f32(name("attention.rotary"), dh_ / 4, 0, 0.0f, highest_frequency);
-    t.query = tensor.f32(name("attention.query.weight"), d_, d_);
-    t.query_bias = tensor.f32(name("attention.query.bias"), d_);
-    t.key = tensor.f32(name("attention.key.weight"), d_, d_);
-    t.key_bias = tensor.f32(name("attention.key.bias"), d_);
-    t.value = tensor.f32(name("attention.value.weight"), d_, d_);
-    t.value_bias = tensor.f32(name("attention.value.bias"), d_);
-    t.out = tensor.f32(name("attention.out.weight"), d_, d_);
-    t.out_bias = tensor.f32(name("attention.out.bias"), d_);
-    t.ffn_norm = tensor.f32(name("ffn.norm"), d_);
-    t.up = tensor.f32(name("ffn.up.weight"), 4 * d_, d_);
-    t.up_bias = tensor.f32(name("ffn.up.bias"), 4 * d_);
-    t.down = tensor.f32(name("ffn.down.weight"), d_, 4 * d_);
-    t.down_bias = tensor.f32(name("ffn.down.bias"), d_);
+    t.query = tensor.linear(name("attention.query"), d_, d_, precision);
+    t.key = tensor.linear(name("attention.key"), d_, d_, precision);
+    t.value = tensor.linear(name("attention.value"), d_, d_, precision);
+    t.out = tensor.linear(name("attention.out"), d_, d_, precision);
+    t.up = tensor.linear(name("ffn.up"), 4 * d_, d_, precision);
+    t.down = tensor.linear(name("ffn.down"), d_, 4 * d_, precision);
+    if (precision ==
+        Precision::f32) {  // in s8 they were multiplied into the weights before those were rounded
+      t.attention_norm = tensor.f32(name("attention.norm"), d_);
+      t.ffn_norm = tensor.f32(name("ffn.norm"), d_);
+    }
   }
   tensors_->head_gain = tensor.f32("head.norm.weight", T_ * d_);
   tensors_->head_shift = tensor.f32("head.norm.bias", T_ * d_);
@@ -110,13 +105,13 @@ void Gpt::pack_patch(Carver& carver) noexcept {
   const Tensors& t = *tensors_;
   const std::size_t P = config_.patch;
   patch_ = pack_linear(
-      carver, kernel_.layout, d_, P,
-      [&](std::size_t n, std::size_t k) { return static_cast<float>(input_gain * t.patch[n * P + k]); },
+      carver, kernel_, Precision::f32, d_, P,
       [&](std::size_t n) {
         double sum = 0.0;
-        for (std::size_t k = 0; k < P; ++k) sum += t.patch[n * P + k];
-        return static_cast<float>(t.patch_bias[n] + input_shift * sum);
-      });
+        for (std::size_t k = 0; k < P; ++k) sum += t.patch.weight[n * P + k];
+        return SourceRow{&t.patch, n, 1.0, input_shift * sum};
+      },
+      [](std::size_t k) { return k; }, [](std::size_t) { return input_gain; });
   float* sep = carver.take(D_);
   if (sep != nullptr) {
     for (std::size_t i = 0; i < D_; ++i) sep[i] = i < d_ ? t.sep[i] : 0.0f;
@@ -124,31 +119,23 @@ void Gpt::pack_patch(Carver& carver) noexcept {
   sep_ = sep;
 }
 
-// One product for queries, keys and values, one head after the other, each padded to Dh; the norm's scale goes into
-// its columns, 1 / sqrt(d_head) into the queries. The output product has the same padding on its inputs.
+// One product for queries, keys and values, one head after the other, each padded to Dh; the norm's scale
+// goes into its columns, 1 / sqrt(d_head) into the queries. The output product has the same padding on its
+// inputs.
 void Gpt::pack_attention(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept {
-  const TensorF32 weights[] = {t.query, t.key, t.value};
-  const TensorF32 biases[] = {t.query_bias, t.key_bias, t.value_bias};
-  const double scale[] = {1.0 / std::sqrt(static_cast<double>(dh_)), 1.0, 1.0};
+  const LinearTensors* const source[] = {&t.query, &t.key, &t.value};
+  const double gain[] = {1.0 / std::sqrt(static_cast<double>(dh_)), 1.0, 1.0};
   layer->qkv = pack_linear(
-      carver, kernel_.layout, 3 * A_, d_,
-      [&](std::size_t n, std::size_t k) {
-        const std::size_t which = n / A_, head = n % A_ / Dh_, c = n % Dh_;
-        if (c >= dh_) return 0.0f;
-        const double w = weights[which][(head * dh_ + c) * d_ + k];
-        return static_cast<float>(w * scale[which] * t.attention_norm[k]);
-      },
+      carver, kernel_, config_.precision, 3 * A_, d_,
       [&](std::size_t n) {
         const std::size_t which = n / A_, head = n % A_ / Dh_, c = n % Dh_;
-        return c < dh_ ? static_cast<float>(biases[which][head * dh_ + c] * scale[which]) : 0.0f;
-      });
-  layer->out = pack_linear(
-      carver, kernel_.layout, d_, A_,
-      [&](std::size_t n, std::size_t k) {
-        const std::size_t head = k / Dh_, c = k % Dh_;
-        return c < dh_ ? t.out[n * d_ + head * dh_ + c] : 0.0f;
+        return c < dh_ ? SourceRow{source[which], head * dh_ + c, gain[which]} : SourceRow{};
       },
-      [&](std::size_t n) { return t.out_bias[n]; });
+      [](std::size_t k) { return k; }, [&](std::size_t k) { return t.attention_norm[k]; });
+  layer->out = pack_linear(
+      carver, kernel_, config_.precision, d_, A_, [&](std::size_t n) { return SourceRow{&t.out, n}; },
+      [&](std::size_t k) { return k % Dh_ < dh_ ? k / Dh_ * dh_ + k % Dh_ : no_column; },
+      [](std::size_t) { return 1.0; });
 }
 
 // Pairs (0, 1), (2, 3), ... of the first half of a head turn by position * frequency; SEP is position 0.
@@ -174,14 +161,9 @@ void Gpt::pack_rotary(Carver& carver, const LayerTensors& t, Layer* layer) const
 
 void Gpt::pack_ffn(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept {
   layer->up = pack_linear(
-      carver, kernel_.layout, 4 * d_, d_,
-      [&](std::size_t n, std::size_t k) {
-        return static_cast<float>(static_cast<double>(t.up[n * d_ + k]) * t.ffn_norm[k]);
-      },
-      [&](std::size_t n) { return t.up_bias[n]; });
-  layer->down = pack_linear(
-      carver, kernel_.layout, d_, 4 * d_, [&](std::size_t n, std::size_t k) { return t.down[n * 4 * d_ + k]; },
-      [&](std::size_t n) { return t.down_bias[n]; });
+      carver, kernel_, config_.precision, 4 * d_, d_, [&](std::size_t n) { return SourceRow{&t.up, n}; },
+      [](std::size_t k) { return k; }, [&](std::size_t k) { return t.ffn_norm[k]; });
+  layer->down = pack_linear(carver, kernel_, config_.precision, d_, t.down);
 }
 
 void Gpt::pack_head(Carver& carver) noexcept {
@@ -205,12 +187,14 @@ std::size_t Gpt::windows_per_pass() const noexcept { return std::max<std::size_t
 Gpt::Scratch Gpt::carve(float* scratch) const noexcept {
   const std::size_t rows = windows_per_pass() * T_;
   Carver carver(scratch);
-  Scratch s;
+  Scratch s{};
   s.x = carver.take(rows * D_);
   s.narrow = carver.take(rows * std::max(D_, A_));
   s.wide = carver.take(rows * std::max(3 * A_, F_));
   s.attention = carver.take(kernels::attention_scratch(T_, Dh_));
   s.head = carver.take(T_ * D_);
+  if (config_.precision == Precision::s8)
+    s.quantized = QuantizedRows::carve(carver, rows, std::max(A_, 4 * d_));
   s.used = carver.used();
   return s;
 }
@@ -226,7 +210,7 @@ void Gpt::forward(const float* windows, std::size_t count, float* outputs, float
   for (std::size_t b = 0; b < count; ++b) {
     float* x = s.x + b * T_ * D_;
     std::memcpy(x, sep_, D_ * sizeof(float));
-    patch_.run(kernel_, windows + b * N * P, P, N, x + D_, D_);
+    patch_.run(kernel_, windows + b * N * P, P, N, x + D_, D_, s.quantized);
   }
 
   for (std::size_t i = 0; i < config_.n_layers; ++i) {
@@ -234,17 +218,20 @@ void Gpt::forward(const float* windows, std::size_t count, float* outputs, float
 
     // x += out(attention(norm(x)))
     kernel_.rmsnorm_f32({s.x, rows, d_, D_, rmsnorm_epsilon, s.narrow});
-    layer.qkv.run(kernel_, s.narrow, D_, rows, s.wide, 3 * A_);  // (rows, D) -> (rows, 3 A)
-    for (std::size_t b = 0; b < count; ++b) {                    // (T, 3 A) -> (T, A)
-      kernel_.attention_f32({s.wide + b * T_ * 3 * A_, T_, config_.n_heads, Dh_, layer.rotary_cos, layer.rotary_sin,
-                             s.narrow + b * T_ * A_, s.attention});
+    layer.qkv.run(kernel_, s.narrow, D_, rows, s.wide, 3 * A_, s.quantized);  // (rows, D) -> (rows, 3 A)
+    for (std::size_t b = 0; b < count; ++b) {                                 // (T, 3 A) -> (T, A)
+      kernel_.attention_f32({s.wide + b * T_ * 3 * A_, T_, config_.n_heads, Dh_, layer.rotary_cos,
+                             layer.rotary_sin, s.narrow + b * T_ * A_, s.attention});
     }
-    layer.out.run(kernel_, s.narrow, A_, rows, s.x, D_, Epilogue::residual);  // (rows, A) -> (rows, D)
+    layer.out.run(kernel_, s.narrow, A_, rows, s.x, D_, s.quantized,
+                  Epilogue::residual);  // (rows, A) -> (rows, D)
 
     // x += down(relu(up(norm(x))))
     kernel_.rmsnorm_f32({s.x, rows, d_, D_, rmsnorm_epsilon, s.narrow});
-    layer.up.run(kernel_, s.narrow, D_, rows, s.wide, F_, Epilogue::relu);       // (rows, D) -> (rows, F)
-    layer.down.run(kernel_, s.wide, F_, rows, s.x, D_, Epilogue::residual);  // (rows, F) -> (rows, D)
+    layer.up.run(kernel_, s.narrow, D_, rows, s.wide, F_, s.quantized,
+                 Epilogue::relu);  // (rows, D) -> (rows, F)
+    layer.down.run(kernel_, s.wide, F_, rows, s.x, D_, s.quantized,
+                   Epilogue::residual);  // (rows, F) -> (rows, D)
   }
 
   for (std::size_t row = 0; hidden != nullptr && row < rows; ++row) {

@@ -35,6 +35,7 @@ class Gpt final : public Network {
     float* wide;       // (rows, max(3 A, F)) queries, keys and values, then the feed-forward's inside
     float* attention;  // one head
     float* head;       // (T, D)
+    QuantizedRows quantized;
     std::size_t used;
   };
 

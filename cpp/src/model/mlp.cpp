@@ -21,85 +21,103 @@ Mlp::Mlp(const ModelConfig& config, const kernels::Kernels& kernel) noexcept
       L_(config.window),
       h_(config.d_model),
       H_(padded(h_)),
-      C_(padded(config.n_outputs)) {}
+      C_(padded(config.n_outputs)),
+      pieces_(config.precision == Precision::f32 ? config.n_patches : 1),
+      piece_samples_(L_ / pieces_) {}
 
 Error Mlp::read(const format::File& file) noexcept {
+  const Precision precision = config_.precision;
   TensorReader tensor(file);
   if (has_hidden_) {
-    weight_ = tensor.f32("hidden.weight", h_, L_);
-    bias_ = tensor.f32("hidden.bias", h_);
-    bn_gain_ = tensor.f32("hidden.bn.weight", h_);
-    bn_shift_ = tensor.f32("hidden.bn.bias", h_);
-    bn_mean_ = tensor.f32("hidden.bn.mean", h_);
-    bn_variance_ = tensor.f32("hidden.bn.var", h_, 0, 0.0f);
+    hidden_tensors_ = tensor.linear("hidden", h_, L_, precision);
+    if (precision == Precision::f32) {  // in s8 it was folded in before the weights were rounded
+      bn_gain_ = tensor.f32("hidden.bn.weight", h_);
+      bn_shift_ = tensor.f32("hidden.bn.bias", h_);
+      bn_mean_ = tensor.f32("hidden.bn.mean", h_);
+      bn_variance_ = tensor.f32("hidden.bn.var", h_, 0, 0.0f);
+    }
   }
-  out_weight_ = tensor.f32("out.weight", config_.n_outputs, has_hidden_ ? h_ : L_);
-  out_bias_ = tensor.f32("out.bias", config_.n_outputs);
+  out_tensors_ = tensor.linear("out", config_.n_outputs, has_hidden_ ? h_ : L_, precision);
   return tensor.finish();
 }
 
-template <typename Weight, typename Bias>
-Mlp::WindowLinear Mlp::pack_window(Carver& carver, std::size_t n, Weight weight, Bias bias) const noexcept {
-  const std::size_t P = config_.patch, floats = packed_linear_size(n, P, kernel_.layout);
-  float* panels = carver.take(config_.n_patches * floats);
-  for (std::size_t patch = 0; panels != nullptr && patch < config_.n_patches; ++patch) {
-    write_panels(
-        n, P, kernel_.layout, [&](std::size_t row, std::size_t k) { return weight(row, patch * P + k); },
-        [&](std::size_t row) { return patch == 0 ? bias(row) : 0.0f; }, panels + patch * floats);
+// `row` says what a row of the packed product is, given the tensors: in pieces after the first they have no
+// bias.
+template <typename Row>
+void Mlp::pack_window(Carver& carver, std::size_t n, const LinearTensors& tensors, Row row) noexcept {
+  LinearTensors without_bias = tensors;
+  without_bias.bias = TensorF32();
+  for (std::size_t piece = 0; piece < pieces_; ++piece) {
+    const std::size_t before = carver.used();
+    const Linear packed = pack_linear(
+        carver, kernel_, config_.precision, n, piece_samples_,
+        [&](std::size_t i) { return row(piece == 0 ? tensors : without_bias, i); },
+        [&](std::size_t k) { return piece * piece_samples_ + k; }, [](std::size_t) { return 1.0; });
+    if (piece == 0) first_ = packed;
+    piece_floats_ = carver.used() - before;
   }
-  return {panels, kernels::round_up(n, kernel_.layout.nr) / kernel_.layout.nr, floats};
 }
 
 std::size_t Mlp::pack(float* block) noexcept {
   Carver carver(block);
+  const auto as_stored = [](const LinearTensors& tensors, std::size_t i) { return SourceRow{&tensors, i}; };
   if (!has_hidden_) {
-    first_ = pack_window(
-        carver, config_.n_outputs, [&](std::size_t n, std::size_t k) { return out_weight_[n * L_ + k]; },
-        [&](std::size_t n) { return out_bias_[n]; });
+    pack_window(carver, config_.n_outputs, out_tensors_, as_stored);
     return carver.used();
   }
-  const auto gain = [&](std::size_t n) { return bn_gain_[n] / std::sqrt(bn_variance_[n] + batchnorm_epsilon); };
-  first_ = pack_window(
-      carver, h_, [&](std::size_t n, std::size_t k) { return static_cast<float>(weight_[n * L_ + k] * gain(n)); },
-      [&](std::size_t n) {
-        return static_cast<float>((static_cast<double>(bias_[n]) - bn_mean_[n]) * gain(n) + bn_shift_[n]);
-      });
-  out_ = pack_linear(
-      carver, kernel_.layout, config_.n_outputs, h_,
-      [&](std::size_t n, std::size_t k) { return out_weight_[n * h_ + k]; },
-      [&](std::size_t n) { return out_bias_[n]; });
+  if (config_.precision == Precision::s8) {
+    pack_window(carver, h_, hidden_tensors_, as_stored);
+  } else {
+    pack_window(carver, h_, hidden_tensors_, [&](const LinearTensors& tensors, std::size_t i) {
+      const double gain = bn_gain_[i] / std::sqrt(bn_variance_[i] + batchnorm_epsilon);
+      const double shift = tensors.bias.empty() ? 0.0 : bn_shift_[i] - bn_mean_[i] * gain;
+      return SourceRow{&tensors, i, gain, shift};
+    });
+  }
+  out_ = pack_linear(carver, kernel_, config_.precision, config_.n_outputs, out_tensors_);
   return carver.used();
 }
 
-std::size_t Mlp::scratch() const noexcept { return windows_per_pass() * (H_ + C_); }
+Mlp::Scratch Mlp::carve(float* scratch) const noexcept {
+  Carver carver(scratch);
+  Scratch s{};
+  s.inside = carver.take(rows_per_pass * H_);
+  s.raw = carver.take(rows_per_pass * C_);
+  if (config_.precision == Precision::s8) {
+    s.quantized = QuantizedRows::carve(carver, rows_per_pass, L_ > h_ ? L_ : h_);
+  }
+  s.used = carver.used();
+  return s;
+}
 
-// windows (count, L) -> y (count, n): the sum over patches, the last one with the activation
-void Mlp::run_window(const WindowLinear& linear, const float* windows, std::size_t count, float* y,
-                     std::size_t y_stride, bool relu) const noexcept {
-  const std::size_t P = config_.patch;
-  for (std::size_t patch = 0; patch < config_.n_patches; ++patch) {
-    const bool rectify = relu && patch + 1 == config_.n_patches;
-    const Epilogue epilogue = patch == 0 ? (rectify ? Epilogue::relu : Epilogue::none)
+std::size_t Mlp::scratch() const noexcept { return carve(nullptr).used; }
+
+// windows (count, L) -> y (count, n): the sum over pieces, the last one with the activation
+void Mlp::run_window(const float* windows, std::size_t count, float* y, std::size_t y_stride, bool relu,
+                     const QuantizedRows& quantized) const noexcept {
+  for (std::size_t piece = 0; piece < pieces_; ++piece) {
+    const bool rectify = relu && piece + 1 == pieces_;
+    const Epilogue epilogue = piece == 0 ? (rectify ? Epilogue::relu : Epilogue::none)
                                          : (rectify ? Epilogue::residual_relu : Epilogue::residual);
-    const Linear one{linear.panels + patch * linear.floats, linear.n_panels, P};
-    one.run(kernel_, windows + patch * P, L_, count, y, y_stride, epilogue);
+    Linear linear = first_;
+    linear.panels = static_cast<const float*>(first_.panels) + piece * piece_floats_;
+    linear.run(kernel_, windows + piece * piece_samples_, L_, count, y, y_stride, quantized, epilogue);
   }
 }
 
 void Mlp::forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                   float* scratch) const noexcept {
-  float* const inside = scratch;                    // (count, H)
-  float* const raw = scratch + rows_per_pass * H_;  // (count, C)
+  const Scratch s = carve(scratch);
   if (has_hidden_) {
-    run_window(first_, windows, count, inside, H_, true);  // (count, L) -> (count, H)
-    out_.run(kernel_, inside, H_, count, raw, C_);         // (count, H) -> (count, C)
+    run_window(windows, count, s.inside, H_, true, s.quantized);     // (count, L) -> (count, H)
+    out_.run(kernel_, s.inside, H_, count, s.raw, C_, s.quantized);  // (count, H) -> (count, C)
   } else {
-    run_window(first_, windows, count, raw, C_, false);  // (count, L) -> (count, C)
+    run_window(windows, count, s.raw, C_, false, s.quantized);  // (count, L) -> (count, C)
   }
   for (std::size_t b = 0; b < count; ++b) {
-    if (hidden != nullptr) std::memcpy(hidden + b * h_, inside + b * H_, h_ * sizeof(float));
+    if (hidden != nullptr) std::memcpy(hidden + b * h_, s.inside + b * H_, h_ * sizeof(float));
     if (outputs != nullptr) {
-      std::memcpy(outputs + b * config_.n_outputs, raw + b * C_, config_.n_outputs * sizeof(float));
+      std::memcpy(outputs + b * config_.n_outputs, s.raw + b * C_, config_.n_outputs * sizeof(float));
     }
   }
 }

@@ -3,7 +3,6 @@
 
 #include "model/network.hpp"
 #include "model/pack.hpp"
-#include "model/weights.hpp"
 
 namespace ppgfast {
 
@@ -20,6 +19,19 @@ class Mlp final : public Network {
                float* scratch) const noexcept override;
 
  private:
+  struct Scratch {
+    float* inside;  // (rows, H)
+    float* raw;     // (rows, C)
+    QuantizedRows quantized;
+    std::size_t used;
+  };
+
+  template <typename Row>
+  void pack_window(Carver& carver, std::size_t n, const LinearTensors& tensors, Row row) noexcept;
+  void run_window(const float* windows, std::size_t count, float* y, std::size_t y_stride, bool relu,
+                  const QuantizedRows& quantized) const noexcept;
+  Scratch carve(float* scratch) const noexcept;
+
   ModelConfig config_;
   const kernels::Kernels& kernel_;
   bool has_hidden_;
@@ -28,19 +40,15 @@ class Mlp final : public Network {
   std::size_t H_;  // hidden units, padded
   std::size_t C_;  // outputs, padded
 
-  // The product of a whole window is cut into its patches: sums of `patch` terms lose less than one of all samples.
-  struct WindowLinear {
-    const float* panels = nullptr;  // n_patches Linears of equal size; the first holds the bias
-    std::size_t n_panels = 0;
-    std::size_t floats = 0;  // of one of them
-  };
-  template <typename Weight, typename Bias>
-  WindowLinear pack_window(Carver& carver, std::size_t n, Weight weight, Bias bias) const noexcept;
-  void run_window(const WindowLinear& linear, const float* windows, std::size_t count, float* y, std::size_t y_stride,
-                  bool relu) const noexcept;
+  // The float32 product of a window is cut into its patches: sums of `patch` terms lose less than one of all
+  // samples. Sums of int8 lose nothing and stay whole.
+  std::size_t pieces_, piece_samples_;
 
-  TensorF32 weight_, bias_, bn_gain_, bn_shift_, bn_mean_, bn_variance_, out_weight_, out_bias_;
-  WindowLinear first_;  // to the hidden units, or straight to the outputs
+  LinearTensors hidden_tensors_, out_tensors_;
+  TensorF32 bn_gain_, bn_shift_, bn_mean_, bn_variance_;
+  Linear first_;  // the first piece of the product with the window, to the hidden units or straight to the
+                  // outputs
+  std::size_t piece_floats_ = 0;  // from one packed piece to the next
   Linear out_;
 };
 

@@ -33,16 +33,11 @@ struct Model::Impl {
     return config.scaling == Scaling::none ? 0 : kernels::padded(network->windows_per_pass() * config.window);
   }
 
-  void run(const float* windows, std::size_t batch, float* outputs, float* hidden, void* scratch) const noexcept;
+  void run(const float* windows, std::size_t batch, float* outputs, float* hidden,
+           void* scratch) const noexcept;
 };
 
 namespace {
-
-Error out_of_memory() noexcept {
-  Error error;
-  error.status = Status::out_of_memory;
-  return error;
-}
 
 std::unique_ptr<Network> make_network(const ModelConfig& config, const kernels::Kernels& kernel) noexcept {
   Network* network = nullptr;
@@ -91,7 +86,7 @@ Error Model::open_file(const char* path, const char* isa, Model* out) noexcept {
 
 Error Model::open_memory(const void* bytes, std::size_t size, const char* isa, Model* out) noexcept {
   std::unique_ptr<Impl> impl(new (std::nothrow) Impl);
-  if (!impl) return out_of_memory();
+  if (!impl) return failure(Status::out_of_memory);
   if (isa == nullptr) isa = std::getenv("PPGFAST_FORCE_ISA");
   if (const Error error = cpu::select(cpu::detect(), isa, &impl->kernel)) return error;
 
@@ -99,14 +94,14 @@ Error Model::open_memory(const void* bytes, std::size_t size, const char* isa, M
   if (const Error error = format::File::parse(bytes, size, &file)) return error;
   if (const Error error = read_config(file, &impl->config)) return error;
   impl->network = make_network(impl->config, *impl->kernel);
-  if (!impl->network) return out_of_memory();
+  if (!impl->network) return failure(Status::out_of_memory);
   if (const Error error = impl->network->read(file)) return error;
 
   impl->weight_bytes = impl->network->pack(nullptr) * sizeof(float);
   impl->weights.reset(static_cast<float*>(std::aligned_alloc(64, impl->weight_bytes)));
   impl->parameters = count_parameters(file);
   impl->note = read_note(file);
-  if (!impl->weights || !impl->note) return out_of_memory();
+  if (!impl->weights || !impl->note) return failure(Status::out_of_memory);
   impl->network->pack(impl->weights.get());
 
   out->impl_ = std::move(impl);
@@ -133,7 +128,8 @@ void Model::Impl::run(const float* windows, std::size_t batch, float* outputs, f
     const std::size_t count = std::min(per_pass, batch - done);
     const float* x = windows + done * window;
     if (config.scaling != Scaling::none) {
-      for (std::size_t b = 0; b < count; ++b) scale_window(config.scaling, x + b * window, window, scaled + b * window);
+      for (std::size_t b = 0; b < count; ++b)
+        scale_window(config.scaling, x + b * window, window, scaled + b * window);
       x = scaled;
     }
     float* y = outputs == nullptr ? nullptr : outputs + done * config.n_outputs;
@@ -143,7 +139,8 @@ void Model::Impl::run(const float* windows, std::size_t batch, float* outputs, f
   }
 }
 
-void Model::predict(const float* windows, std::size_t batch, float* predictions, void* scratch) const noexcept {
+void Model::predict(const float* windows, std::size_t batch, float* predictions,
+                    void* scratch) const noexcept {
   impl_->run(windows, batch, predictions, nullptr, scratch);
 }
 

@@ -9,8 +9,8 @@
 
 namespace ppgfast {
 
-// A network is loaded in three steps, so that all checks come before the one allocation: `read` checks every tensor,
-// `pack` with a null block tells the size, `pack` with a block fills it. Afterwards the file may go.
+// A network is loaded in three steps, so that all checks come before the one allocation: `read` checks every
+// tensor, `pack` with a null block tells the size, `pack` with a block fills it. Afterwards the file may go.
 class Network {
  public:
   virtual ~Network() = default;
@@ -22,8 +22,8 @@ class Network {
   virtual std::size_t scratch() const noexcept = 0;  // floats, for windows_per_pass() windows
   virtual std::size_t tokens() const noexcept = 0;
 
-  // scaled windows (count, window), count <= windows_per_pass() -> raw outputs (count, n_outputs) and, unless null,
-  // hidden states (count, tokens, d_model). `outputs` may be null too.
+  // scaled windows (count, window), count <= windows_per_pass() -> raw outputs (count, n_outputs) and, unless
+  // null, hidden states (count, tokens, d_model). `outputs` may be null too.
   virtual void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                        float* scratch) const noexcept = 0;
 };

@@ -34,10 +34,18 @@ void sine_cosine(double angle, float* sine, float* cosine) noexcept {
   const double r = (angle - static_cast<double>(n) * half_pi_high) - static_cast<double>(n) * half_pi_low;
   const double s = sine_near_zero(r), c = cosine_near_zero(r);
   switch (n % 4) {
-    case 0: *sine = static_cast<float>(s), *cosine = static_cast<float>(c); break;
-    case 1: *sine = static_cast<float>(c), *cosine = static_cast<float>(-s); break;
-    case 2: *sine = static_cast<float>(-s), *cosine = static_cast<float>(-c); break;
-    default: *sine = static_cast<float>(-c), *cosine = static_cast<float>(s); break;
+    case 0:
+      *sine = static_cast<float>(s), *cosine = static_cast<float>(c);
+      break;
+    case 1:
+      *sine = static_cast<float>(c), *cosine = static_cast<float>(-s);
+      break;
+    case 2:
+      *sine = static_cast<float>(-s), *cosine = static_cast<float>(-c);
+      break;
+    default:
+      *sine = static_cast<float>(-c), *cosine = static_cast<float>(s);
+      break;
   }
 }
 

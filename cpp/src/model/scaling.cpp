@@ -52,9 +52,15 @@ void softmax(float* x, std::size_t n) noexcept {
 
 void scale_window(Scaling scaling, const float* window, std::size_t n, float* out) noexcept {
   switch (scaling) {
-    case Scaling::none: std::memcpy(out, window, n * sizeof(float)); break;
-    case Scaling::minmax: scale_minmax(window, n, out); break;
-    case Scaling::zscore: scale_zscore(window, n, out); break;
+    case Scaling::none:
+      std::memcpy(out, window, n * sizeof(float));
+      break;
+    case Scaling::minmax:
+      scale_minmax(window, n, out);
+      break;
+    case Scaling::zscore:
+      scale_zscore(window, n, out);
+      break;
   }
 }
 

@@ -1,32 +1,87 @@
 #include "model/weights.hpp"
 
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include "kernels/kernels.hpp"
 
 namespace ppgfast {
 
-TensorF32 TensorReader::f32(const char* name, std::size_t a, std::size_t b, float lowest, float highest) noexcept {
+const unsigned char* TensorReader::find(const char* name, format::DType dtype, std::size_t a, std::size_t b,
+                                        std::uint64_t* offset) noexcept {
   std::uint32_t i = 0;
   while (i < file_.tensor_count() && std::strcmp(file_.tensor(i).name, name) != 0) ++i;
   if (i == file_.tensor_count()) {
     fail(Status::missing_tensor, name, 0);
-    return TensorF32();
+    return nullptr;
   }
   used_.set(i);
   const format::Tensor tensor = file_.tensor(i);
-  const std::size_t columns = b == 0 ? 1 : b;
-  const bool shape_fits = tensor.rank == (b == 0 ? 1u : 2u) && tensor.dims[0] == a && tensor.dims[1] == columns;
-  if (tensor.dtype != format::DType::f32) fail(Status::wrong_tensor_dtype, name, tensor.offset);
+  const bool shape_fits =
+      tensor.rank == (b == 0 ? 1u : 2u) && tensor.dims[0] == a && tensor.dims[1] == (b == 0 ? 1 : b);
+  if (tensor.dtype != dtype) fail(Status::wrong_tensor_dtype, name, tensor.offset);
   if (!shape_fits) fail(Status::wrong_tensor_shape, name, tensor.offset);
-  if (error_) return TensorF32();
+  *offset = tensor.offset;
+  return error_ ? nullptr : tensor.data;
+}
 
-  const TensorF32 values(tensor.data);
-  for (std::size_t n = 0; n < a * columns; ++n) {
+TensorF32 TensorReader::f32(const char* name, std::size_t a, std::size_t b, float lowest,
+                            float highest) noexcept {
+  std::uint64_t offset = 0;
+  const unsigned char* data = find(name, format::DType::f32, a, b, &offset);
+  if (data == nullptr) return TensorF32();
+  const TensorF32 values(data);
+  const std::size_t count = a * (b == 0 ? 1 : b);
+  for (std::size_t n = 0; n < count; ++n) {
     if (values[n] >= lowest && values[n] <= highest) continue;
     const Status status = std::isfinite(values[n]) ? Status::tensor_out_of_range : Status::tensor_not_finite;
-    fail(status, name, tensor.offset + n * sizeof(float));
+    fail(status, name, offset + n * sizeof(float));
     break;
   }
   return values;
+}
+
+// int8 weights are in [-127, 127], and neighbours of one sign within pair_limit: the kernels rely on it.
+const std::int8_t* TensorReader::s8(const char* name, std::size_t rows, std::size_t columns) noexcept {
+  std::uint64_t offset = 0;
+  const unsigned char* data = find(name, format::DType::i8, rows, columns, &offset);
+  if (data == nullptr) return nullptr;
+  const auto* values = reinterpret_cast<const std::int8_t*>(data);
+  for (std::size_t n = 0; n < rows * columns; ++n) {
+    if (values[n] == -128) {
+      fail(Status::tensor_out_of_range, name, offset + n);
+      return nullptr;
+    }
+    const std::size_t column = n % columns;
+    if (column % 2 == 0 && column + 1 < columns) {
+      // For opposite signs the sum is small, and the larger of the two alone is within the limit.
+      if (std::abs(values[n] + values[n + 1]) > kernels::pair_limit) {
+        fail(Status::weight_pair_too_large, name, offset + n);
+        return nullptr;
+      }
+    }
+  }
+  return values;
+}
+
+LinearTensors TensorReader::linear(const char* name, std::size_t rows, std::size_t columns,
+                                   Precision precision) noexcept {
+  char full[64];
+  const auto part = [&](const char* tail) noexcept {
+    std::snprintf(full, sizeof(full), "%s.%s", name, tail);
+    return full;
+  };
+  LinearTensors t;
+  t.columns = columns;
+  if (precision == Precision::s8) {
+    t.s8 = s8(part("weight"), rows, columns);
+    t.scale = f32(part("scale"), rows, 0, 0.0f);
+  } else {
+    t.weight = f32(part("weight"), rows, columns);
+  }
+  t.bias = f32(part("bias"), rows);
+  return t;
 }
 
 Error TensorReader::finish() noexcept {
@@ -38,10 +93,7 @@ Error TensorReader::finish() noexcept {
 }
 
 void TensorReader::fail(Status status, const char* name, std::uint64_t offset) noexcept {
-  if (error_) return;
-  error_.status = status;
-  error_.offset = offset;
-  std::strncpy(error_.name, name, sizeof(error_.name) - 1);
+  if (!error_) error_ = failure(status, offset, name);
 }
 
 }  // namespace ppgfast

@@ -1,0 +1,84 @@
+"""Float weights -> the int8 tensors of an s8 file, on the grid that the C++ kernels compute on exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tensors = dict[str, NDArray[Any]]
+
+# What cpp/src/kernels/kernels.hpp asks of int8 weights: values within +-127, and neighbours (2i, 2i + 1) of
+# one sign within 129 together, so that 254 * 129 fits into the 16 bits that AVX2 sums pairs in.
+LARGEST = 127
+PAIR_LIMIT = 129
+
+# Linears that stay float32: samples come in and outputs leave there.
+FLOAT_LINEARS = ("patch", "head.linear")
+BATCHNORM_EPSILON = 1e-5
+
+
+def quantize_weight(weight: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Rounds (rows, columns) weights to int8 with one scale per row: weight ~ q * scale[:, None].
+
+    The scale is the smallest that keeps a row within `LARGEST` and `PAIR_LIMIT`.
+    """
+    weight = np.asarray(weight, dtype=np.float64)
+    rows, columns = weight.shape
+    pairs = np.pad(weight, ((0, 0), (0, columns % 2))).reshape(rows, -1, 2)
+    largest = np.abs(weight).max(axis=1)
+    largest_pair = np.abs(pairs.sum(axis=2)).max(axis=1)
+    scale = np.maximum(largest / LARGEST, largest_pair / PAIR_LIMIT).astype(np.float32)
+    divisor = np.where(scale > 0, scale, 1).astype(np.float64)[:, None, None]
+
+    exact = pairs / divisor
+    q = np.clip(np.rint(exact), -LARGEST, LARGEST)
+    # Rounding may push a pair one beyond the limit; the member that was rounded up the most gives it back.
+    excess = np.abs(q.sum(axis=2)) > PAIR_LIMIT
+    rounded_up = (np.abs(q) - np.abs(exact)).argmax(axis=2)
+    row, pair = np.nonzero(excess)
+    member = rounded_up[row, pair]
+    q[row, pair, member] -= np.sign(q[row, pair, member])
+    return q.reshape(rows, -1)[:, :columns].astype(np.int8), scale
+
+
+def quantize_tensors(kind: str, tensors: Tensors) -> Tensors:
+    """The tensors of an f32 file of this kind -> those of its s8 twin.
+
+    What can be folded into the weights is, before they are rounded.
+    """
+    tensors = dict(tensors)
+    if kind == "mlp":
+        _fold_batchnorm(tensors)
+    if kind == "gpt":
+        _fold_norms(tensors)
+    for name in [n.removesuffix(".weight") for n in tensors if n.endswith(".weight")]:
+        if name in FLOAT_LINEARS or name == "head.norm":
+            continue
+        tensors[f"{name}.weight"], tensors[f"{name}.scale"] = quantize_weight(tensors[f"{name}.weight"])
+    return tensors
+
+
+def _fold_norms(tensors: Tensors) -> None:
+    """RMSNorm's scale multiplies the columns of the Linears that follow."""
+    layers = {name.split(".")[1] for name in tensors if name.startswith("layer.")}
+    for layer in layers:
+        for norm, linears in (
+            ("attention.norm", ("attention.query", "attention.key", "attention.value")),
+            ("ffn.norm", ("ffn.up",)),
+        ):
+            scale = tensors.pop(f"layer.{layer}.{norm}").astype(np.float64)
+            for linear in linears:
+                name = f"layer.{layer}.{linear}.weight"
+                tensors[name] = tensors[name] * scale
+
+
+def _fold_batchnorm(tensors: Tensors) -> None:
+    """BatchNorm in eval mode multiplies the rows of the Linear before it and shifts its bias."""
+    weight, bias, mean, var = (
+        tensors.pop(f"hidden.bn.{name}").astype(np.float64) for name in ("weight", "bias", "mean", "var")
+    )
+    gain = weight / np.sqrt(var + BATCHNORM_EPSILON)
+    tensors["hidden.weight"] = tensors["hidden.weight"] * gain[:, None]
+    tensors["hidden.bias"] = ((tensors["hidden.bias"] - mean) * gain + bias).astype(np.float32)
