@@ -72,6 +72,15 @@ def test_bandpass_is_in_place_and_in_band():
     np.testing.assert_allclose(y[inside], pulse[inside], atol=0.03)
 
 
+def test_the_ends_of_a_segment_are_nearly_those_of_the_whole():
+    phases = np.linspace(0, 2 * np.pi, 16, endpoint=False)[:, None]
+    pulse = np.sin(2 * np.pi * 1.3 * np.arange(400) / 40 + phases)
+    error = (bandpass(50 + pulse, 40, 0.5, 8, 2) - pulse) / pulse.std()
+    for end in (error[:, :40], error[:, -40:]):
+        assert np.sqrt(np.mean(end**2)) < 0.2
+    assert np.abs(error[:, 80:-80]).max() < 0.05
+
+
 @pytest.mark.parametrize("band", [(0, 8), (8, 0.5), (0.5, 20), (0.5, 25), (np.nan, 8)])
 def test_impossible_bands_are_refused(band):
     with pytest.raises(DataError, match="filter_low"):

@@ -22,12 +22,9 @@ def subject_split(subjects: ArrayLike, fractions: Sequence[float], seed: int) ->
     rng = np.random.default_rng(seed)
     part = np.empty(len(counts), dtype=np.int64)
     filled = np.zeros(len(share))
-    for left, subject in zip(range(len(counts), 0, -1), rng.permutation(len(counts)), strict=True):
-        lack = 1 - filled / (share * counts.sum())
-        empty = filled == 0
-        # The last subjects are kept for parts that have none yet.
-        choice = np.where(empty, lack, -np.inf) if left <= empty.sum() else lack
-        part[subject] = np.argmax(choice)
+    for subject in rng.permutation(len(counts)):
+        # An empty part lacks all of its share, so no part stays empty.
+        part[subject] = np.argmin(filled / share)
         filled[part[subject]] += counts[subject]
     return [np.flatnonzero(part[owner] == k) for k in range(len(share))]
 
