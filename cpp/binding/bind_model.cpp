@@ -1,11 +1,15 @@
 #include <pybind11/numpy.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include "binding.hpp"
@@ -152,15 +156,41 @@ void check_out(const py::handle& object, const std::vector<py::ssize_t>& shape, 
 
 using Run = void (Model::*)(const float*, std::size_t, float*, void*) const noexcept;
 
-void run(SharedModel& shared, Run method, const py::array& windows, std::size_t batch, float* out) {
+// Cuts the batch into `threads` contiguous parts. Rows do not depend on their batch, so neither do the bits
+// on the cut. Threads live as long as the call: no pool to keep, to fork with or to shut down.
+void run(SharedModel& shared, Run method, const py::array& windows, std::size_t batch, float* out,
+         std::size_t out_row, std::size_t threads) {
   const float* x = static_cast<const float*>(windows.data());
+  const std::size_t window = shared.model.config().window;
+  const auto part = [&](std::size_t begin, std::size_t end) {
+    Block scratch = shared.take_scratch();
+    (shared.model.*method)(x + begin * window, end - begin, out + begin * out_row, scratch.get());
+    shared.return_scratch(std::move(scratch));
+  };
   const py::gil_scoped_release unlocked;
-  Block scratch = shared.take_scratch();
-  (shared.model.*method)(x, batch, out, scratch.get());
-  shared.return_scratch(std::move(scratch));
+  threads = std::min(threads, batch);
+  std::vector<std::thread> others;
+  for (std::size_t t = 1; t < threads; ++t) {
+    const std::size_t begin = batch * t / threads, end = batch * (t + 1) / threads;
+    try {
+      others.emplace_back(part, begin, end);
+    } catch (const std::system_error&) {
+      part(begin, end);  // the system gives no more threads: the work is done all the same
+    }
+  }
+  part(0, batch / threads);
+  for (std::thread& other : others) other.join();
 }
 
-py::object predict(SharedModel& shared, const py::object& windows, const py::object& out) {
+std::size_t check_threads(py::ssize_t threads) {
+  if (threads >= 1 && threads <= 1024) return static_cast<std::size_t>(threads);
+  throw py::value_error("threads is " + std::to_string(threads) +
+                        ", expected 1 to 1024: pass the number of cores to use");
+}
+
+py::object predict(SharedModel& shared, const py::object& windows, const py::object& out,
+                   py::ssize_t threads) {
+  const std::size_t n_threads = check_threads(threads);
   const ModelConfig& c = shared.model.config();
   const std::size_t batch = check_windows(c, windows);
   const auto array = py::reinterpret_borrow<py::array>(windows);
@@ -170,11 +200,13 @@ py::object predict(SharedModel& shared, const py::object& windows, const py::obj
 
   if (!out.is_none()) check_out(out, shape, array);
   py::array result = out.is_none() ? py::array_t<float>(shape) : py::reinterpret_borrow<py::array>(out);
-  run(shared, &Model::predict, array, batch, static_cast<float*>(result.mutable_data()));
+  run(shared, &Model::predict, array, batch, static_cast<float*>(result.mutable_data()), c.n_outputs,
+      n_threads);
   return result;
 }
 
-py::array embed(SharedModel& shared, const py::object& windows) {
+py::array embed(SharedModel& shared, const py::object& windows, py::ssize_t threads) {
+  const std::size_t n_threads = check_threads(threads);
   const ModelConfig& c = shared.model.config();
   if (shared.model.tokens() == 0) throw py::value_error("a linear model has no hidden states: use predict");
   const std::size_t batch = check_windows(c, windows);
@@ -185,7 +217,8 @@ py::array embed(SharedModel& shared, const py::object& windows) {
   shape.push_back(c.d_model);
 
   py::array_t<float> result(shape);
-  run(shared, &Model::embed, array, batch, result.mutable_data());
+  run(shared, &Model::embed, array, batch, result.mutable_data(), shared.model.tokens() * c.d_model,
+      n_threads);
   return result;
 }
 
@@ -234,6 +267,7 @@ Parameters
 windows : C-contiguous float32 array, (L,), (B, L) or (B, N, P) with L = N * P samples at the model's sampling rate,
     band-passed as ``info["input"]["filter"]`` says, not scaled: the model scales.
 out : C-contiguous float32 array of the result's shape to write into, or None.
+threads : how many threads share the batch; the result has the same bits for any number.
 
 Returns
 -------
@@ -249,7 +283,7 @@ constexpr const char* embed_doc = R"(Return the hidden states of the last layer.
 
 Parameters
 ----------
-windows : as for `predict`.
+windows, threads : as for `predict`.
 
 Returns
 -------
@@ -266,8 +300,9 @@ TypeError, ValueError
 void bind_model(py::module_& module) {
   py::class_<SharedModel>(module, "Model",
                           "A PPG model: immutable, shared by any number of threads. See ppgfast.load.")
-      .def("predict", &predict, py::arg("windows"), py::kw_only(), py::arg("out") = py::none(), predict_doc)
-      .def("embed", &embed, py::arg("windows"), embed_doc)
+      .def("predict", &predict, py::arg("windows"), py::kw_only(), py::arg("out") = py::none(),
+           py::arg("threads") = 1, predict_doc)
+      .def("embed", &embed, py::arg("windows"), py::kw_only(), py::arg("threads") = 1, embed_doc)
       .def_property_readonly("info", &info, "What the file says about itself, as a dict of plain values.")
       .def("__repr__", [](const SharedModel& shared) {
         const py::dict d = info(shared);

@@ -96,6 +96,21 @@ def test_input_is_left_alone(kind):
     np.testing.assert_array_equal(windows, before)
 
 
+@settings(max_examples=20, deadline=None)
+@given(batch=st.integers(1, 90), threads=st.integers(1, 12))
+def test_threads_do_not_change_a_bit(batch, threads):
+    model = ppgfast.load(path_of("gpt_s8"))
+    windows = np.random.default_rng(batch).random((batch, 35), np.float32)
+    np.testing.assert_array_equal(model.predict(windows, threads=threads), model.predict(windows))
+    np.testing.assert_array_equal(model.embed(windows, threads=threads), model.embed(windows))
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025])
+def test_bad_number_of_threads(gpt, threads):
+    with pytest.raises(ValueError, match=f"threads is {threads}, expected 1 to 1024"):
+        gpt.predict(windows(), threads=threads)
+
+
 def test_softmax_gives_probabilities():
     windows = np.random.default_rng(0).random((20, 36), np.float32)
     probabilities = ppgfast.load(path_of("mlp_f32")).predict(windows)
