@@ -312,10 +312,16 @@ def _default(field: FieldInfo) -> str:
 
 
 def _dotted(kind: type[Section], values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted names of nested values, also below an unknown one: the message shows the whole name."""
     for name, value in values.items():
         field = kind.model_fields.get(name)
-        section = field.annotation if field else None
-        if isinstance(section, type) and issubclass(section, Section) and isinstance(value, Mapping):
+        section = field.annotation if field else Section
+        if (
+            isinstance(section, type)
+            and issubclass(section, Section)
+            and isinstance(value, Mapping)
+            and value
+        ):
             yield from _dotted(section, value, f"{prefix}{name}.")
         else:
             yield prefix + name

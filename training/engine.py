@@ -135,8 +135,8 @@ def pick_device(name: str) -> torch.device:
 
 @contextmanager
 def reproducible(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed every generator and ask torch for deterministic algorithms; the switch is put back after."""
-    before = torch.are_deterministic_algorithms_enabled()
+    """Seed every generator and ask torch for deterministic algorithms; all is put back as it was after."""
+    before, generators = torch.are_deterministic_algorithms_enabled(), _generators(device)
     warn_before = torch.is_deterministic_algorithms_warn_only_enabled()
     if device.type == "cuda":
         # cuBLAS reads this when its first handle is made; without it matrix products may differ between runs.
@@ -149,6 +149,7 @@ def reproducible(seed: int, device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn_before)
+        _set_generators(generators, device)
 
 
 class _Loop:
@@ -185,6 +186,7 @@ class _Loop:
         self.trainee.module.eval()
         with torch.no_grad():
             numbers = self.trainee.validate()
+        self._check_finite(numbers[self.trainee.monitor], f"validation {self.trainee.monitor}")
         row = {"epoch": self.epoch + 1, "learning_rate": self._rate()}
         row |= {f"train.{name}": total / self.step for name, total in self.sums.items()}
         row |= {f"validation.{name}": value for name, value in numbers.items()}
@@ -195,8 +197,6 @@ class _Loop:
             self.trainee.save_best()
         else:
             self.waited += 1
-        if not self.best_epoch:
-            raise TrainingError(f"validation {self.trainee.monitor} is not a number after epoch {self.epoch}")
         self._write_log()
         self.checkpoint()
         return row
@@ -248,12 +248,7 @@ class _Loop:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
         total, terms = self.trainee.loss(rows, np.random.default_rng((self.seed, self.epoch, self.step)))
-        value = total.item()
-        if not math.isfinite(value):
-            where = f"epoch {self.epoch + 1}, step {self.step + 1}"
-            raise TrainingError(
-                f"the loss is {value} at {where}; lower optimiser.learning_rate or set clip_norm"
-            )
+        self._check_finite(total.item(), "the loss")
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         if self.config.clip_norm:
@@ -261,6 +256,13 @@ class _Loop:
         self.optimiser.step()
         for name, term in {"total": total, **terms}.items():
             self.sums[name] = self.sums.get(name, 0.0) + term.item()
+
+    def _check_finite(self, value: float, what: str) -> None:
+        if not math.isfinite(value):
+            where = f"epoch {self.epoch + 1}, step {self.step + 1}"
+            raise TrainingError(
+                f"{what} is {value} at {where}; lower optimiser.learning_rate or set clip_norm"
+            )
 
     def _rate(self) -> float:
         total = self.config.epochs * self.steps_per_epoch
@@ -278,13 +280,14 @@ class _Loop:
 
 def _generators(device: torch.device) -> dict[str, Any]:
     of_numpy = np.random.get_state(legacy=False)  # noqa: NPY002  as above
-    words = of_numpy["state"]["key"].tolist()
+    # As tensors, because pickling 624 numbers one by one takes longer than a step.
+    words = torch.from_numpy(of_numpy["state"]["key"].astype(np.int64))
     version, state, gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "numpy": {**of_numpy, "state": {**of_numpy["state"], "key": words}},
-        "python": [version, list(state), gauss],
+        "python": [version, torch.tensor(state), gauss],
     }
 
 
@@ -292,6 +295,8 @@ def _set_generators(state: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"])
     if device.type == "cuda" and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"], device)
-    np.random.set_state(state["numpy"])  # noqa: NPY002  as above
+    of_numpy = state["numpy"]
+    words = of_numpy["state"]["key"].numpy().astype(np.uint32)
+    np.random.set_state({**of_numpy, "state": {**of_numpy["state"], "key": words}})  # noqa: NPY002  as above
     version, words, gauss = state["python"]
-    random.setstate((version, tuple(words), gauss))
+    random.setstate((version, tuple(words.tolist()), gauss))

@@ -50,6 +50,7 @@ class Entry:
 
     name: str
     engine: str  # "torch", "C++" or "-"
+    task: str
     predict: Predict
     parameters: int | None = None
     bytes: int | None = None
@@ -110,6 +111,9 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> Evaluati
         baseline(task),
         *(entry for name, path in config.models.items() for entry in entries_of(name, path)),
     ]
+    for entry in entries:
+        if entry.task != task:
+            raise ConfigError(f"{entry.name} is a model for task {entry.task}, the data are for {task}")
     learned = {subject for entry in entries for subject in entry.learned_from}
     if record is not None:
         learned |= {*record["subjects"]["train"], *record["subjects"]["validation"]}
@@ -149,6 +153,10 @@ def validation_windows(
     if record is None:
         return None
     own = open_windows([Path(folder) for folder in record["data"]["folders"]]) if config.data else windows
+    if own.manifest["task"] != windows.manifest["task"]:
+        raise ConfigError(
+            f"the run is for task {own.manifest['task']}, the data are for {windows.manifest['task']}"
+        )
     chosen = np.array([name in record["subjects"]["validation"] for name in subject_names(own)])
     return own, np.flatnonzero(chosen[own.subject] & np.isfinite(own.label))
 
@@ -156,8 +164,8 @@ def validation_windows(
 def baseline(task: str) -> Entry:
     """What no model should lose to."""
     if task == "hr":
-        return Entry("spectral peak", "-", _rowwise(metrics.spectral_peak))
-    return Entry("pulse variability", "-", _rowwise(metrics.pulse_variability))
+        return Entry("spectral peak", "-", "hr", _rowwise(metrics.spectral_peak))
+    return Entry("pulse variability", "-", "af", _rowwise(metrics.pulse_variability))
 
 
 def entries_of(name: str, path: Path) -> list[Entry]:
@@ -178,7 +186,6 @@ def torch_entry(name: str, path: Path) -> Entry:
     device = torch.device("cpu")
 
     def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
-        check_task(stated["task"], windows, path)
         try:
             return targets.decode(predict(module, windows, rows, stated, device))
         except ValueError as error:
@@ -189,7 +196,7 @@ def torch_entry(name: str, path: Path) -> Entry:
     count = sum(value.numel() for key, value in state.items() if not key.startswith(UNUSED))
     subjects = meta.get("subjects", {})
     learned = tuple(subjects.get("train", []) + subjects.get("validation", []))
-    return Entry(name, "torch", run, count, path.stat().st_size, learned)
+    return Entry(name, "torch", stated["task"], run, count, path.stat().st_size, learned)
 
 
 def core_entry(name: str, path: Path) -> Entry:
@@ -198,7 +205,6 @@ def core_entry(name: str, path: Path) -> Entry:
     about = model.info
 
     def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
-        check_task(about["output"]["task"], windows, path)
         column = 1 if about["output"]["task"] == "af" else 0
         adapted = (as_contracted(windows.ppg[piece], windows, about["input"]) for piece in chunks(rows))
         try:
@@ -206,13 +212,7 @@ def core_entry(name: str, path: Path) -> Entry:
         except ValueError as error:
             raise ConfigError(f"{path}: {error}") from None
 
-    return Entry(name, "C++", run, about["parameters"], path.stat().st_size)
-
-
-def check_task(task: str, windows: WindowSet, path: Path) -> None:
-    """A model for one task has nothing to say on the labels of another."""
-    if task != windows.manifest["task"]:
-        raise ConfigError(f"{path} is a model for task {task}, the data are for {windows.manifest['task']}")
+    return Entry(name, "C++", about["output"]["task"], run, about["parameters"], path.stat().st_size)
 
 
 def score(
@@ -275,25 +275,28 @@ FIBRILLATION: dict[str, metrics.Metric] = {"auroc": metrics.auroc, "auprc": metr
 HEADINGS = {
     "mae": "MAE (bpm)",
     "median": "median (bpm)",
-    "within_5bpm": "within 5 bpm",
+    "within_5bpm": "in 5 bpm",
     "auroc": "AUROC",
     "f1": "F1",
     "accuracy": "accuracy",
-    "sensitivity_at_95": "sens. at 95 % spec.",
+    "sensitivity_at_95": "sens@95",
 }
 
 
 def table(evaluation: Evaluation) -> Table:
     """The numbers as people read them: value and 95 % interval over subjects."""
     who = f"{len(evaluation.rows)} windows of {len(evaluation.subjects)} subjects that no model learned from"
-    shown = Table(title=f"{evaluation.task}: {who}", caption="below: 95 % interval, drawing subjects")
+    shown = Table(
+        title=f"{evaluation.task}: {who}",
+        caption="below: 95 % interval, drawing subjects; in 5 bpm, sens@95: shares",
+    )
     for heading in ("model", "run by"):
         shown.add_column(heading)
     for heading in ("params", "bytes"):
         shown.add_column(heading, justify="right")
     keys = [key for key in HEADINGS if key in evaluation.scores[0].metrics]
     for key in keys:
-        shown.add_column(HEADINGS[key], justify="right")
+        shown.add_column(HEADINGS[key], justify="right", no_wrap=True)
     for row in evaluation.scores:
         sizes = ["" if size is None else f"{size:,}" for size in (row.parameters, row.bytes)]
         shown.add_row(row.name, row.engine, *sizes, *(_cell(row.metrics[key]) for key in keys))
@@ -303,10 +306,9 @@ def table(evaluation: Evaluation) -> Table:
 def _cell(interval: metrics.Interval) -> str:
     if math.isnan(interval.value):
         return "-"
-    digits = 3 if abs(interval.value) <= 1 else 2
-    if math.isnan(interval.low):
-        return f"{interval.value:.{digits}f}"
-    return f"{interval.value:.{digits}f}\n[dim]{interval.low:.{digits}f} .. {interval.high:.{digits}f}[/]"
+    digits = 3 if abs(interval.value) <= 1 else 1
+    bounds = "" if math.isnan(interval.low) else f"\n{interval.low:.{digits}f}-{interval.high:.{digits}f}"
+    return f"{interval.value:.{max(2, digits)}f}[dim]{bounds}[/]"
 
 
 def _rowwise(estimate: Callable[[NDArray, float], NDArray]) -> Predict:

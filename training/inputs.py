@@ -60,7 +60,7 @@ def split(windows: WindowSet, config: Split) -> Parts:
 
     Subjects with and without af are dealt out apart, so that each part has both if there are enough of them.
     """
-    pieces = [_split_group(windows, rows, config) for rows in _groups(windows, max(3, config.folds + 1))]
+    pieces = [_split_group(windows, rows, config) for rows in _groups(windows, max(4, config.folds))]
     parts = Parts(*(np.sort(np.concatenate(part)) for part in zip(*pieces, strict=True)))
     check_disjoint({name: subjects_of(windows, getattr(parts, name)) for name in PARTS})
     return parts

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import random
 from pathlib import Path
 
 import numpy as np
@@ -152,9 +153,17 @@ def test_a_foreign_state_is_refused(tmp_path):
 
 def test_reproducible_puts_torch_back_as_it_was():
     before = torch.are_deterministic_algorithms_enabled()
+    torch.manual_seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    random.seed(3)
+    drawn = torch.rand(1).item(), np.random.rand(), random.random()  # noqa: NPY002
+    torch.manual_seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    random.seed(3)
     with engine.reproducible(0, CPU):
         assert torch.are_deterministic_algorithms_enabled()
         first = torch.rand(3)
     assert torch.are_deterministic_algorithms_enabled() == before
+    assert (torch.rand(1).item(), np.random.rand(), random.random()) == drawn  # noqa: NPY002
     with engine.reproducible(0, CPU):
         assert torch.equal(first, torch.rand(3))

@@ -1,0 +1,166 @@
+"""Splits, targets, fingerprints and augmentation of prepared windows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import RATE, WINDOW, tiny_windows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training import inputs
+from training.augment import Augmenter, successors
+from training.config import Augment, ConfigError, Split
+from training.inputs import PARTS, Targets
+from training.metrics import spectral_peak
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    task=st.sampled_from(["hr", "af"]),
+    subjects=st.integers(6, 20),
+    seed=st.integers(0, 100),
+    folds=st.integers(0, 4).filter(lambda k: k != 1),
+)
+def test_no_subject_is_in_two_parts_and_no_window_is_lost(task, subjects, seed, folds):
+    windows = tiny_windows(task, subjects, windows=2)
+    parts = inputs.split(windows, Split(seed=seed, folds=folds))
+    rows = [getattr(parts, name) for name in PARTS]
+    assert sorted(np.concatenate(rows)) == list(range(len(windows)))
+    owners = [set(windows.subject[part]) for part in rows]
+    assert all(owners)
+    assert sum(map(len, owners)) == len(set.union(*owners))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_each_part_has_subjects_with_and_without_af(seed):
+    windows = tiny_windows("af", 8, windows=2)
+    parts = inputs.split(windows, Split(seed=seed))
+    for name in PARTS:
+        assert set(windows.label[getattr(parts, name)]) == {0, 1}
+
+
+def test_folds_test_every_subject_once():
+    windows = tiny_windows(subjects=7, windows=2)
+    tested = [inputs.split(windows, Split(folds=3, fold=k)).test for k in range(3)]
+    assert sorted(np.concatenate(tested)) == list(range(len(windows)))
+
+
+def test_overlap_is_an_error_at_run_time():
+    with pytest.raises(AssertionError, match="subject a/1 is in train and in test"):
+        inputs.check_disjoint({"train": ["a/1"], "validation": ["a/2"], "test": ["a/1"]})
+    with pytest.raises(ConfigError, match="teacher learned from a/1 and 1 more, held out for the test"):
+        inputs.check_unseen(["a/1", "a/2", "a/3"], ["a/2", "a/1"], "teacher")
+    inputs.check_unseen(["a/1"], ["b/1"], "teacher")
+
+
+def test_targets_are_standardised_and_come_back_as_bpm():
+    labels = np.array([60, 80, 100], np.float32)
+    targets = Targets.fit("hr", labels)
+    coded = targets.encode(labels)
+    assert coded.mean().abs() < 1e-6
+    assert abs(coded.std(correction=0) - 1) < 1e-6
+    np.testing.assert_allclose(targets.decode(coded.numpy()[:, None]), labels, rtol=1e-6)
+
+
+def test_classes_come_back_as_the_softmax():
+    raw = np.array([[0.0, 0.0], [1.0, 3.0], [900.0, -900.0]])
+    np.testing.assert_allclose(Targets("af").decode(raw), [0.5, 1 / (1 + np.exp(-2)), 0], atol=1e-7)
+
+
+def test_impossible_targets_say_why():
+    with pytest.raises(ConfigError, match="all training windows have one class"):
+        Targets.fit("af", np.ones(4, np.float32))
+    with pytest.raises(ConfigError, match="the data have task 'none'; expected hr or af"):
+        Targets.fit("none", np.ones(4, np.float32))
+    assert Targets.fit("hr", np.full(4, 70, np.float32)).std == 1
+
+
+def test_fingerprints_see_samples_subjects_and_labels_apart():
+    windows = tiny_windows(windows=2)
+    base = inputs.fingerprints(windows)
+    ppg = windows.ppg.copy()
+    ppg[3, 7] += 1
+    changed = {
+        "signal": replace(windows, ppg=ppg),
+        "rows": replace(windows, subject=windows.subject[::-1].copy()),
+        "label": replace(windows, label=windows.label + 1),
+    }
+    for name, other in changed.items():
+        assert [key for key in base if inputs.fingerprints(other)[key] != base[key]] == [name]
+
+
+def test_windows_are_given_at_the_rate_and_polarity_that_the_model_states():
+    windows = tiny_windows(windows=1)
+    stated = {"sampling_rate": 125.0, "polarity": -1}
+    x = inputs.as_contracted(windows.ppg, windows, stated)
+    assert x.shape == (len(windows), 1000)
+    np.testing.assert_allclose(spectral_peak(x, 125.0), spectral_peak(windows.ppg, RATE), atol=1)
+    assert np.corrcoef(x[0, ::25][4:-4], -windows.ppg[0, ::8][4:-4])[0, 1] > 0.99
+    as_they_are = inputs.as_contracted(windows.ppg, windows, {"sampling_rate": 0, "polarity": 1})
+    np.testing.assert_array_equal(as_they_are, windows.ppg)
+
+
+def draw(windows, rows, seed=0, **values):
+    return Augmenter(Augment(**values), windows)(np.asarray(rows), np.random.default_rng(seed))
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), most=st.floats(1.05, 1.5))
+def test_time_scaling_moves_the_pulse_as_it_moves_the_label(seed, most):
+    windows = tiny_windows()
+    rows = np.random.default_rng(seed).integers(len(windows), size=16)
+    x, label = draw(windows, rows, seed, time_scale=most)
+    assert x.shape == (16, WINDOW)
+    assert x.dtype == label.dtype == np.float32
+    speed = label / windows.label[rows]
+    assert np.all((speed >= 1 / most - 1e-6) & (speed <= most + 1e-6))
+    slow = label < 200
+    np.testing.assert_allclose(spectral_peak(x, RATE)[slow], label[slow], atol=3)
+
+
+def test_time_scaling_goes_both_ways_where_samples_follow_and_only_slower_where_none_do():
+    windows = tiny_windows(subjects=2, windows=8)
+    inner, last = np.zeros(200, int), np.full(200, 7)
+    assert (draw(windows, inner, time_scale=1.4)[1] > windows.label[0]).mean() > 0.3
+    assert (draw(windows, last, time_scale=1.4)[1] <= windows.label[7]).all()
+
+
+def test_successors_stay_in_the_record_and_touch_the_window():
+    windows = tiny_windows(subjects=2, windows=8)
+    found = successors(windows)
+    assert list(found[:8]) == [4, 5, 6, 7, 7, 7, 7, 7]  # 8 s windows every 2 s: the fourth next one touches
+    assert list(found[8:]) == [12, 13, 14, 15, 15, 15, 15, 15]
+
+
+def test_the_samples_after_a_window_come_from_its_successor():
+    windows = tiny_windows(subjects=1, windows=8)
+    line = np.arange(WINDOW + 8 * 80, dtype=np.float32)
+    windows = replace(windows, ppg=np.stack([line[k * 80 : k * 80 + WINDOW] for k in range(8)]))
+    x, label = draw(windows, np.zeros(100, int), time_scale=1.5)
+    speed = label / windows.label[0]
+    np.testing.assert_allclose(
+        np.diff(x, axis=1), np.broadcast_to(speed[:, None], (100, WINDOW - 1)), rtol=1e-3
+    )
+
+
+def test_other_changes_keep_the_label_and_stay_in_bounds():
+    windows = tiny_windows()
+    rows = np.arange(len(windows))
+    same, label = draw(windows, rows)
+    np.testing.assert_array_equal(same, windows.ppg)
+    np.testing.assert_array_equal(label, windows.label)
+    flipped, _ = draw(windows, rows, polarity=1)
+    np.testing.assert_array_equal(flipped, -windows.ppg)
+    noisy, label = draw(windows, rows, noise=0.1)
+    spread = (noisy - windows.ppg).std(1) / np.ptp(windows.ppg, axis=1)
+    assert 0 < spread.min() < spread.max() < 0.12
+    np.testing.assert_array_equal(label, windows.label)
+    tilted, _ = draw(windows, rows, gain=0.5)
+    deviation = np.abs(tilted - windows.ppg)
+    assert deviation[:, WINDOW // 2].max() < 0.01 < deviation.max() < 0.51 * np.abs(windows.ppg).max() + 0.1
+
+
+def test_time_scaling_is_for_heart_rate_only():
+    with pytest.raises(ConfigError, match=r"augment\.time_scale changes a heart rate label"):
+        Augmenter(Augment(time_scale=1.2), tiny_windows("af"))
