@@ -87,6 +87,11 @@ def test_another_config_other_bytes_or_damage_is_done_again(spc, tmp_path):
     longer = prepare("ieee_spc2015", spc, out)
     assert longer.manifest["counts"]["windows"] == 16
     assert longer.manifest["source"]["sha256"] != first.manifest["source"]["sha256"]
+    signal = spc / "DATA_01_TYPE01.mat"
+    content = bytearray(signal.read_bytes())
+    content[1000] ^= 1
+    signal.write_bytes(content)
+    assert not prepare("ieee_spc2015", spc, out).up_to_date
     (out / "label.npy").write_bytes(b"")
     assert not prepare("ieee_spc2015", spc, out).up_to_date
 
