@@ -79,6 +79,7 @@ template <typename Row, typename Column, typename Gain>
 Linear pack_linear(Carver& carver, const kernels::Kernels& kernel, Precision precision, std::size_t n,
                    std::size_t k, Row row, Column column, Gain column_gain) noexcept {
   const bool is_s8 = precision == Precision::s8;
+  const std::size_t element = is_s8 ? sizeof(std::int8_t) : sizeof(float);
   const kernels::Layout layout = is_s8 ? kernel.layout_s8 : kernel.layout;
   const std::size_t panels = kernels::round_up(n, layout.nr) / layout.nr, K = kernels::round_up(k, layout.kr);
   const std::size_t panel_bytes = is_s8 ? layout.nr * (12 + K) : layout.nr * (1 + K) * sizeof(float);
@@ -101,15 +102,19 @@ Linear pack_linear(Carver& carver, const kernels::Kernels& kernel, Precision pre
       };
       write_float(4 * i, (t.bias.empty() ? 0.0 : t.bias[source.row] * source.gain) + source.shift);
       std::int32_t sum = 0;
-      for (std::size_t j = 0; j < k; ++j) {
-        const std::size_t c = column(j);
-        if (c == no_column) continue;
-        const std::size_t at = j / layout.kr * layout.kr * layout.nr + i * layout.kr + j % layout.kr;
-        if (is_s8) {
-          panel[header + at] = static_cast<unsigned char>(t.s8[first + c]);
-          sum += t.s8[first + c];
-        } else {
-          write_float(header + 4 * at, t.weight[first + c] * source.gain * column_gain(j));
+      unsigned char* to =
+          panel + header + i * layout.kr * element;  // the first of kr inputs; nr outputs lie between
+      for (std::size_t j0 = 0; j0 < k; j0 += layout.kr, to += layout.nr * layout.kr * element) {
+        for (std::size_t j = j0; j < j0 + layout.kr && j < k; ++j) {
+          const std::size_t c = column(j);
+          if (c == no_column) continue;
+          if (is_s8) {
+            to[j - j0] = static_cast<unsigned char>(t.s8[first + c]);
+            sum += t.s8[first + c];
+          } else {
+            const auto value = static_cast<float>(t.weight[first + c] * source.gain * column_gain(j));
+            std::memcpy(to + (j - j0) * element, &value, element);
+          }
         }
       }
       if (is_s8) {

@@ -7,6 +7,12 @@
 #include "kernels/kernels.hpp"
 
 namespace ppgfast {
+namespace {
+
+// Of opposite signs the sum is small, and the larger of the two alone is within the limit.
+bool pair_fits(std::int8_t a, std::int8_t b) noexcept { return std::abs(a + b) <= kernels::pair_limit; }
+
+}  // namespace
 
 const unsigned char* TensorReader::find(const char* name, format::DType dtype, std::size_t a, std::size_t b,
                                         std::uint64_t* offset) noexcept {
@@ -33,13 +39,16 @@ TensorF32 TensorReader::f32(const char* name, std::size_t a, std::size_t b, floa
   if (data == nullptr) return TensorF32();
   const TensorF32 values(data);
   const std::size_t count = a * (b == 0 ? 1 : b);
-  for (std::size_t n = 0; n < count; ++n) {
-    if (values[n] >= lowest && values[n] <= highest) continue;
-    const Status status = std::isfinite(values[n]) ? Status::tensor_out_of_range : Status::tensor_not_finite;
-    fail(status, name, offset + n * sizeof(float));
-    break;
-  }
-  return values;
+  bool all_inside =
+      true;  // one pass without branches, which vectorises; the place is looked for only when needed
+  for (std::size_t n = 0; n < count; ++n) all_inside &= values[n] >= lowest && values[n] <= highest;
+  if (all_inside) return values;
+
+  std::size_t n = 0;
+  while (values[n] >= lowest && values[n] <= highest) ++n;
+  const Status status = std::isfinite(values[n]) ? Status::tensor_out_of_range : Status::tensor_not_finite;
+  fail(status, name, offset + n * sizeof(float));
+  return TensorF32();
 }
 
 // int8 weights are in [-127, 127], and neighbours of one sign within pair_limit: the kernels rely on it.
@@ -47,20 +56,20 @@ const std::int8_t* TensorReader::s8(const char* name, std::size_t rows, std::siz
   std::uint64_t offset = 0;
   const unsigned char* data = find(name, format::DType::i8, rows, columns, &offset);
   if (data == nullptr) return nullptr;
-  const auto* values = reinterpret_cast<const std::int8_t*>(data);
-  for (std::size_t n = 0; n < rows * columns; ++n) {
-    if (values[n] == -128) {
-      fail(Status::tensor_out_of_range, name, offset + n);
-      return nullptr;
-    }
-    const std::size_t column = n % columns;
-    if (column % 2 == 0 && column + 1 < columns) {
-      // For opposite signs the sum is small, and the larger of the two alone is within the limit.
-      if (std::abs(values[n] + values[n + 1]) > kernels::pair_limit) {
-        fail(Status::weight_pair_too_large, name, offset + n);
-        return nullptr;
+  const auto* const values = reinterpret_cast<const std::int8_t*>(data);
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::int8_t* const w = values + row * columns;
+    bool all_fit = true;
+    for (std::size_t k = 0; k < columns; ++k) all_fit &= w[k] != -128;
+    for (std::size_t k = 0; k + 1 < columns; k += 2) all_fit &= pair_fits(w[k], w[k + 1]);
+    if (all_fit) continue;
+    for (std::size_t k = 0; k < columns; ++k) {
+      if (w[k] == -128) fail(Status::tensor_out_of_range, name, offset + row * columns + k);
+      if (k % 2 == 0 && k + 1 < columns && !pair_fits(w[k], w[k + 1])) {
+        fail(Status::weight_pair_too_large, name, offset + row * columns + k);
       }
     }
+    return nullptr;
   }
   return values;
 }
