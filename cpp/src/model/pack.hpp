@@ -72,6 +72,59 @@ struct SourceRow {
 };
 constexpr std::size_t no_column = static_cast<std::size_t>(-1);
 
+// The widest panel of any table.
+constexpr std::size_t max_nr = 32;
+
+// One panel of float32: nr biases, then for each input the weights of nr outputs. Inputs come in the outer
+// loop so that the panel is written from front to back.
+template <typename Column, typename Gain>
+void pack_panel_f32(const SourceRow (&rows)[max_nr], kernels::Layout layout, std::size_t k, Column column,
+                    Gain column_gain, float* panel) noexcept {
+  for (std::size_t i = 0; i < layout.nr; ++i) {
+    const SourceRow& row = rows[i];
+    const bool has_bias = row.tensors != nullptr && !row.tensors->bias.empty();
+    panel[i] = static_cast<float>((has_bias ? row.tensors->bias[row.row] * row.gain : 0.0) + row.shift);
+  }
+  float* const weights = panel + layout.nr;
+  for (std::size_t j = 0; j < k; ++j) {
+    const std::size_t c = column(j);
+    if (c == no_column) continue;
+    const double gain = column_gain(j);
+    float* const to = weights + j / layout.kr * layout.kr * layout.nr + j % layout.kr;
+    for (std::size_t i = 0; i < layout.nr; ++i) {
+      const LinearTensors* t = rows[i].tensors;
+      if (t == nullptr) continue;
+      to[i * layout.kr] = static_cast<float>(t->weight[rows[i].row * t->columns + c] * rows[i].gain * gain);
+    }
+  }
+}
+
+// One panel of int8: biases, scales, corrections, then the weights.
+template <typename Column>
+void pack_panel_s8(const SourceRow (&rows)[max_nr], kernels::Layout layout, std::size_t k, Column column,
+                   std::int32_t activation_offset, unsigned char* panel) noexcept {
+  const std::size_t nr = layout.nr;
+  auto* const bias = reinterpret_cast<float*>(panel);
+  auto* const correction = reinterpret_cast<std::int32_t*>(panel + 8 * nr);
+  unsigned char* const weights = panel + 12 * nr;
+  for (std::size_t i = 0; i < nr; ++i) {
+    const SourceRow& row = rows[i];
+    if (row.tensors == nullptr) continue;
+    const LinearTensors& t = *row.tensors;
+    bias[i] = static_cast<float>((t.bias.empty() ? 0.0 : t.bias[row.row] * row.gain) + row.shift);
+    bias[nr + i] = static_cast<float>(t.scale[row.row] * row.gain);
+    std::int32_t sum = 0;
+    for (std::size_t j = 0; j < k; ++j) {
+      const std::size_t c = column(j);
+      if (c == no_column) continue;
+      const std::int8_t weight = t.s8[row.row * t.columns + c];
+      weights[(j / layout.kr * nr + i) * layout.kr + j % layout.kr] = static_cast<unsigned char>(weight);
+      sum += weight;
+    }
+    correction[i] = activation_offset * sum;
+  }
+}
+
 // Packs a Linear of `n` outputs and `k` inputs. `row(n)` says where an output comes from, `column(k)` which
 // column of the tensor an input is (or no_column), `column_gain(k)` what f32 weights are multiplied with: in
 // s8 that is in them.
@@ -79,49 +132,23 @@ template <typename Row, typename Column, typename Gain>
 Linear pack_linear(Carver& carver, const kernels::Kernels& kernel, Precision precision, std::size_t n,
                    std::size_t k, Row row, Column column, Gain column_gain) noexcept {
   const bool is_s8 = precision == Precision::s8;
-  const std::size_t element = is_s8 ? sizeof(std::int8_t) : sizeof(float);
   const kernels::Layout layout = is_s8 ? kernel.layout_s8 : kernel.layout;
   const std::size_t panels = kernels::round_up(n, layout.nr) / layout.nr, K = kernels::round_up(k, layout.kr);
-  const std::size_t panel_bytes = is_s8 ? layout.nr * (12 + K) : layout.nr * (1 + K) * sizeof(float);
-  float* const block = carver.take(kernels::round_up(panels * panel_bytes, sizeof(float)) / sizeof(float));
+  const std::size_t panel_floats = is_s8 ? layout.nr * (12 + K) / sizeof(float) : layout.nr * (1 + K);
+  float* const block = carver.take(panels * panel_floats);
   const Linear packed{block, panels, k, precision};
   if (block == nullptr) return packed;
 
+  std::memset(block, 0, panels * panel_floats * sizeof(float));
   for (std::size_t p = 0; p < panels; ++p) {
-    auto* const panel = reinterpret_cast<unsigned char*>(block) + p * panel_bytes;
-    const std::size_t header = is_s8 ? 12 * layout.nr : 4 * layout.nr;
-    std::memset(panel, 0, panel_bytes);
-    for (std::size_t i = 0; i < layout.nr && p * layout.nr + i < n; ++i) {
-      const SourceRow source = row(p * layout.nr + i);
-      if (source.tensors == nullptr) continue;
-      const LinearTensors& t = *source.tensors;
-      const std::size_t first = source.row * t.columns;
-      const auto write_float = [&](std::size_t at, double value) noexcept {
-        const auto rounded = static_cast<float>(value);
-        std::memcpy(panel + at, &rounded, sizeof(rounded));
-      };
-      write_float(4 * i, (t.bias.empty() ? 0.0 : t.bias[source.row] * source.gain) + source.shift);
-      std::int32_t sum = 0;
-      unsigned char* to =
-          panel + header + i * layout.kr * element;  // the first of kr inputs; nr outputs lie between
-      for (std::size_t j0 = 0; j0 < k; j0 += layout.kr, to += layout.nr * layout.kr * element) {
-        for (std::size_t j = j0; j < j0 + layout.kr && j < k; ++j) {
-          const std::size_t c = column(j);
-          if (c == no_column) continue;
-          if (is_s8) {
-            to[j - j0] = static_cast<unsigned char>(t.s8[first + c]);
-            sum += t.s8[first + c];
-          } else {
-            const auto value = static_cast<float>(t.weight[first + c] * source.gain * column_gain(j));
-            std::memcpy(to + (j - j0) * element, &value, element);
-          }
-        }
-      }
-      if (is_s8) {
-        const std::int32_t correction = kernel.activation_offset * sum;
-        write_float(4 * (layout.nr + i), t.scale[source.row] * source.gain);
-        std::memcpy(panel + 4 * (2 * layout.nr + i), &correction, sizeof(correction));
-      }
+    SourceRow rows[max_nr];
+    for (std::size_t i = 0; i < layout.nr && p * layout.nr + i < n; ++i) rows[i] = row(p * layout.nr + i);
+    float* const panel = block + p * panel_floats;
+    if (is_s8) {
+      pack_panel_s8(rows, layout, k, column, kernel.activation_offset,
+                    reinterpret_cast<unsigned char*>(panel));
+    } else {
+      pack_panel_f32(rows, layout, k, column, column_gain, panel);
     }
   }
   return packed;
