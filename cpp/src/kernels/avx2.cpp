@@ -38,6 +38,7 @@ inline V16 min(V16 a, V16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(
 inline V16 fma(V16 a, V16 b, V16 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
+inline V16 square_root(V16 a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 inline float square_root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
 inline float fold_add(V16 a) {
@@ -62,6 +63,10 @@ inline V16 first(size_t n) {
 inline V16 keep(V16 mask, V16 a) { return {_mm256_and_ps(mask.lo, a.lo), _mm256_and_ps(mask.hi, a.hi)}; }
 inline V16 keep_or(V16 mask, V16 a, V16 b) {
   return {_mm256_blendv_ps(b.lo, a.lo, mask.lo), _mm256_blendv_ps(b.hi, a.hi, mask.hi)};
+}
+
+inline V16 greater(V16 a, V16 b) {
+  return {_mm256_cmp_ps(a.lo, b.lo, _CMP_GT_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_GT_OQ)};
 }
 
 inline __m256 exp2_of(__m256 shifted) {
@@ -275,9 +280,22 @@ void linear_s8_f32(const LinearS8& a) {
   }
 }
 
+using Part = __m256;
+constexpr size_t parts = 2;
+inline Part load_part(const float* p) { return _mm256_loadu_ps(p); }
+inline Part sub(Part a, Part b) { return _mm256_sub_ps(a, b); }
+inline Part fma(Part a, Part b, Part c) { return _mm256_fmadd_ps(a, b, c); }
+inline Part& part_of(V16& a, size_t i) { return i == 0 ? a.lo : a.hi; }
+
+constexpr int strip_rows = 6;                   // 12 accumulators, as in linear_f32
+constexpr int pair_rows = 3, pair_columns = 4;  // 12 accumulators of half the lanes
+
+#include "simd_losses.inl"
+
 }  // namespace
 
-const Kernels avx2 = {"avx2",      {nr, 1},       {nr, 4},     activation_offset, linear_f32,
-                      quantize_s8, linear_s8_f32, rmsnorm_f32, attention_f32,     head_f32};
+const Kernels avx2 = {"avx2",        {nr, 1},     {nr, 4},        activation_offset,
+                      linear_f32,    quantize_s8, linear_s8_f32,  rmsnorm_f32,
+                      attention_f32, head_f32,    morphology_f32, rhythm_f32};
 
 }  // namespace ppgfast::kernels

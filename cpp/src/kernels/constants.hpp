@@ -26,4 +26,6 @@ constexpr float erf_denominator[] = {1.0f,
                                      3.804785228567198e-05f};
 constexpr float sqrt_half = 0.70710678f;
 
+constexpr float tiny_square = 1e-12f;  // losses: a squared length up to here counts as zero
+
 }  // namespace ppgfast::kernels

@@ -123,6 +123,45 @@ struct HeadF32 {
   float* scratch;  // tokens * stride floats, 64-byte aligned
 };
 
+// Morphology loss of one window and its gradients: cosines of every student patch to every teacher patch over
+// a temperature, softmax of each row, cross-entropy against the row's own position. A patch whose squared
+// length is not above tiny_square has no direction: its cosines are 0, and so is its gradient.
+struct MorphologyF32 {
+  const float* student;  // (rows, width)
+  const float* teacher;  // (rows, width)
+  size_t rows;           // patches, at least 1
+  size_t width;          // a multiple of 16
+  float inverse_temperature;
+  float weight;      // of a row's loss, in the gradients
+  float* exp_sum;    // (rows): the loss of row i is log(exp_sum[i]) + gap[i]
+  float* gap;        // (rows): NaN where a patch is not finite or its squared length overflows
+  float* d_student;  // (rows, width)
+  float* d_teacher;  // (rows, width), or null
+  float* scratch;    // morphology_scratch(rows, width) floats, 64-byte aligned
+};
+
+// Cosines, softmax, 16 columns of the teacher or of a panel, and four numbers of each row.
+constexpr size_t morphology_scratch(size_t rows, size_t width) {
+  return 2 * rows * padded(rows) + lanes * width + 4 * padded(rows);
+}
+
+// Rhythm loss of one window and its gradient by the student: the distances between patches, sums of squared
+// differences of at least tiny_square, in units of their mean; smooth-L1 (beta 1) of student against teacher.
+struct RhythmF32 {
+  const float* student;  // (rows, student_width)
+  size_t student_width;  // a multiple of 16, as the teacher's
+  const float* teacher;  // (rows, teacher_width)
+  size_t teacher_width;
+  size_t rows;       // patches, at least 2
+  float weight;      // of an entry of the (rows, rows) errors, in the gradient
+  float* loss;       // sum of the errors; NaN where a patch is not finite or a squared distance overflows
+  float* d_student;  // (rows, student_width)
+  float* scratch;    // rhythm_scratch(rows) floats, 64-byte aligned
+};
+
+// Distances of the student, distances of the teacher, 16 columns of the student.
+constexpr size_t rhythm_scratch(size_t rows) { return 2 * rows * padded(rows) + lanes * rows; }
+
 struct Kernels {
   const char* name;
   Layout layout;
@@ -134,6 +173,8 @@ struct Kernels {
   void (*rmsnorm_f32)(const RmsNormF32&);
   void (*attention_f32)(const AttentionF32&);
   void (*head_f32)(const HeadF32&);
+  void (*morphology_f32)(const MorphologyF32&);
+  void (*rhythm_f32)(const RhythmF32&);
 };
 
 extern const Kernels scalar;

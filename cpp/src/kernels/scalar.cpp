@@ -185,9 +185,11 @@ void head_f32(const HeadF32& a) {
   }
 }
 
+#include "scalar_losses.inl"
+
 }  // namespace
 
-const Kernels scalar = {"scalar",      {nr, 1},     {nr, 1},       0,       linear_f32, quantize_s8,
-                        linear_s8_f32, rmsnorm_f32, attention_f32, head_f32};
+const Kernels scalar = {"scalar",      {nr, 1},     {nr, 1},       0,        linear_f32,     quantize_s8,
+                        linear_s8_f32, rmsnorm_f32, attention_f32, head_f32, morphology_f32, rhythm_f32};
 
 }  // namespace ppgfast::kernels
