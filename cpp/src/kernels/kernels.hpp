@@ -184,5 +184,14 @@ extern const Kernels avx2;
 #if defined(PPGFAST_HAVE_AVX512)
 extern const Kernels avx512;
 #endif
+#if defined(PPGFAST_HAVE_AVX512VNNI)
+extern const Kernels avx512vnni;
+#endif
+#if defined(PPGFAST_HAVE_NEON)
+extern const Kernels neon;
+#endif
+#if defined(PPGFAST_HAVE_NEON_DOT)
+extern const Kernels neon_dot;
+#endif
 
 }  // namespace ppgfast::kernels
