@@ -8,10 +8,9 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <vector>
 
+#include "arrays.hpp"
 #include "binding.hpp"
 #include "ppgfast/model.hpp"
 
@@ -19,17 +18,6 @@ namespace py = pybind11;
 
 namespace ppgfast::binding {
 namespace {
-
-struct FreeAligned {
-  void operator()(void* block) const noexcept { std::free(block); }
-};
-using Block = std::unique_ptr<void, FreeAligned>;
-
-Block allocate(std::size_t bytes) {
-  Block block(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
-  if (!block) throw std::bad_alloc();
-  return block;
-}
 
 // A model and the scratch blocks of the calls that run at the same time: one each, kept for the next call.
 class SharedModel {
@@ -55,14 +43,6 @@ class SharedModel {
   std::vector<Block> idle_;
 };
 
-std::string shape_text(const py::array& array) {
-  std::string text = "(";
-  for (py::ssize_t i = 0; i < array.ndim(); ++i) {
-    text += std::to_string(array.shape(i)) + (i + 1 < array.ndim() ? ", " : array.ndim() == 1 ? ",)" : "");
-  }
-  return array.ndim() == 1 ? text : text + ")";
-}
-
 // What one window of this model is, for messages.
 std::string window_text(const ModelConfig& c) {
   std::string text = std::to_string(c.window) + " samples";
@@ -72,24 +52,6 @@ std::string window_text(const ModelConfig& c) {
     text += seconds;
   }
   return text;
-}
-
-void check_float32(const py::handle& object, const char* name) {
-  if (!py::isinstance<py::array>(object)) {
-    throw py::type_error(
-        std::string(name) + " is a " + py::cast<std::string>(py::type::of(object).attr("__name__")) +
-        ", expected a numpy array of float32: pass np.asarray(" + name + ", dtype=np.float32)");
-  }
-  const auto array = py::reinterpret_borrow<py::array>(object);
-  if (!array.dtype().is(py::dtype::of<float>()) && !array.dtype().equal(py::dtype::of<float>())) {
-    throw py::type_error(std::string(name) + " has dtype " + py::cast<std::string>(py::str(array.dtype())) +
-                         ", expected float32: convert it once with " + name + ".astype(np.float32)");
-  }
-  constexpr int wanted = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if ((array.flags() & wanted) != wanted) {
-    throw py::value_error(std::string(name) + " is not contiguous in memory: pass np.ascontiguousarray(" +
-                          name + ")");
-  }
 }
 
 void check_finite(const py::array& windows) {
@@ -102,17 +64,8 @@ void check_finite(const py::array& windows) {
 
   py::ssize_t i = 0;
   while (std::isfinite(x[i])) ++i;
-  std::string index;
-  py::ssize_t rest = i;
-  for (py::ssize_t axis = windows.ndim() - 1; axis >= 0; --axis) {
-    index = std::to_string(rest % windows.shape(axis)) + (index.empty() ? "" : ", ") + index;
-    rest /= windows.shape(axis);
-  }
   throw py::value_error(
-      "windows[" + index + "] is " +
-      (std::isnan(x[i]) ? "nan"
-       : x[i] > 0       ? "inf"
-                        : "-inf") +
+      element_text(windows, "windows", i) +
       ", expected finite samples: drop windows with missing samples or fill the gaps first");
 }
 
@@ -156,36 +109,17 @@ void check_out(const py::handle& object, const std::vector<py::ssize_t>& shape, 
 
 using Run = void (Model::*)(const float*, std::size_t, float*, void*) const noexcept;
 
-// Cuts the batch into `threads` contiguous parts. Rows do not depend on their batch, so neither do the bits
-// on the cut. Threads live as long as the call: no pool to keep, to fork with or to shut down.
+// Rows do not depend on their batch, so the bits do not depend on the cut.
 void run(SharedModel& shared, Run method, const py::array& windows, std::size_t batch, float* out,
          std::size_t out_row, std::size_t threads) {
   const float* x = static_cast<const float*>(windows.data());
   const std::size_t window = shared.model.config().window;
-  const auto part = [&](std::size_t begin, std::size_t end) {
+  const py::gil_scoped_release unlocked;
+  split(batch, threads, [&](std::size_t begin, std::size_t end) {
     Block scratch = shared.take_scratch();
     (shared.model.*method)(x + begin * window, end - begin, out + begin * out_row, scratch.get());
     shared.return_scratch(std::move(scratch));
-  };
-  const py::gil_scoped_release unlocked;
-  threads = std::min(threads, batch);
-  std::vector<std::thread> others;
-  for (std::size_t t = 1; t < threads; ++t) {
-    const std::size_t begin = batch * t / threads, end = batch * (t + 1) / threads;
-    try {
-      others.emplace_back(part, begin, end);
-    } catch (const std::system_error&) {
-      part(begin, end);  // the system gives no more threads: the work is done all the same
-    }
-  }
-  part(0, batch / threads);
-  for (std::thread& other : others) other.join();
-}
-
-std::size_t check_threads(py::ssize_t threads) {
-  if (threads >= 1 && threads <= 1024) return static_cast<std::size_t>(threads);
-  throw py::value_error("threads is " + std::to_string(threads) +
-                        ", expected 1 to 1024: pass the number of cores to use");
+  });
 }
 
 py::object predict(SharedModel& shared, const py::object& windows, const py::object& out,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ppgfast._core import __version__
@@ -9,15 +10,18 @@ from ppgfast.errors import ModelFileError
 from ppgfast.model import Model, cpu, load
 
 if TYPE_CHECKING:
+    from ppgfast import losses
     from ppgfast.simulate import Simulation, ppg_simulate
 
-__all__ = ["Model", "ModelFileError", "Simulation", "__version__", "cpu", "load", "ppg_simulate"]
+__all__ = ["Model", "ModelFileError", "Simulation", "__version__", "cpu", "load", "losses", "ppg_simulate"]
 
 
 def __getattr__(name: str) -> object:
-    # The simulator is loaded when it is asked for: a watch's gateway that only predicts need not wait for it.
+    # What only some need is loaded when it is asked for: a watch's gateway that only predicts need not wait.
     if name in ("Simulation", "ppg_simulate"):
         from ppgfast import simulate
 
         return getattr(simulate, name)
+    if name == "losses":
+        return import_module("ppgfast.losses")
     raise AttributeError(f"module 'ppgfast' has no attribute {name!r}")

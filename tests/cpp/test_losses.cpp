@@ -3,6 +3,7 @@
 // they should not.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <random>
 #include <vector>
@@ -97,7 +98,7 @@ TEST(tables_match_scalar_for_every_fill) {
 // A batch with its results, on one table. The temperature is 0.2 throughout.
 struct Losses {
   Losses(std::vector<float> student_, std::vector<float> teacher_, std::size_t patches, std::size_t width,
-         const bool* mask = nullptr)
+         const std::uint8_t* mask = nullptr)
       : student(std::move(student_)),
         teacher(std::move(teacher_)),
         d_student(student.size()),
@@ -227,7 +228,7 @@ TEST(a_batch_may_be_cut_anywhere) {
 TEST(what_does_not_count_changes_no_bit) {
   const std::size_t windows = 2, n = 6, d = 16, more = 4;
   Losses plain(normal(windows * n * d, 5), normal(windows * n * d, 6), n, d);
-  bool mask[windows * (n + more)] = {};
+  std::uint8_t mask[windows * (n + more)] = {};
   std::vector<float> student(windows * (n + more) * d, std::numeric_limits<float>::quiet_NaN()),
       teacher = student;
   std::vector<std::size_t> place;  // of each patch that counts
@@ -236,7 +237,7 @@ TEST(what_does_not_count_changes_no_bit) {
       place.push_back(b * (n + more) + i + (i > 2 ? 1 : 0) + (i > 3 ? b : 0));
   }
   for (std::size_t p = 0; p < place.size(); ++p) {
-    mask[place[p]] = true;
+    mask[place[p]] = 1;
     std::copy_n(&plain.student[p * d], d, &student[place[p] * d]);
     std::copy_n(&plain.teacher[p * d], d, &teacher[place[p] * d]);
   }
@@ -276,7 +277,7 @@ TEST(a_width_may_be_any) {  // as if zeros filled it up to a multiple of 16
 }
 
 TEST(nothing_to_compare_is_no_loss) {
-  const bool none[] = {false, false, false, true, false, true};
+  const std::uint8_t none[] = {0, 0, 0, 1, 0, 1};
   Losses losses(normal(2 * 3 * 16, 9), normal(2 * 3 * 16, 10), 3, 16, none);
   losses.run(scalar);
   CHECK_EQ(losses.loss[0], 0.0);

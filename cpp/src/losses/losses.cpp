@@ -81,9 +81,9 @@ class Chosen {
   }
 
  private:
-  bool counts(std::size_t i) const noexcept { return mask_ == nullptr || mask_[i]; }
+  bool counts(std::size_t i) const noexcept { return mask_ == nullptr || mask_[i] != 0; }
 
-  const bool* mask_;
+  const std::uint8_t* mask_;
   std::size_t patches_;
   std::size_t rows_ = 0;
 };

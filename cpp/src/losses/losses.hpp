@@ -4,16 +4,17 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/kernels.hpp"
 
 namespace ppgfast::losses {
 
+// Patches that do not count may hold anything.
 struct Batch {
-  const float* student;  // (windows, patches, student_width)
-  const float* teacher;  // (windows, patches, teacher_width)
-  const bool*
-      mask;  // (windows, patches): patches that count; null for all. What others hold may be anything.
+  const float* student;      // (windows, patches, student_width)
+  const float* teacher;      // (windows, patches, teacher_width)
+  const std::uint8_t* mask;  // (windows, patches): not 0 where a patch counts; null for all
   std::size_t windows;
   std::size_t patches;
   std::size_t student_width;
