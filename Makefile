@@ -60,7 +60,8 @@ $(VENV)/tools: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[train,dev,bench]'
-	touch $(VENV)/installed $@
+	touch $@
+	touch $(VENV)/installed # the package came along
 
 $(VENV)/installed: $(VENV)/tools $(PACKAGE_FILES)
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --force-reinstall .
