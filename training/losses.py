@@ -3,24 +3,29 @@
 Total = supervised + prediction + feature + morphology + rhythm, each times its weight. Every term is a scalar
 and stays finite, with finite gradients, for flat windows, a single patch and a batch of one. `task` is "hr",
 a regression in standardised units, or "af", a classification over logits.
+
+The patch terms have two backends with the same meaning. "cpp" is `ppgfast.losses`: value and gradients in one
+pass, for float32 on the CPU. "torch" is the formula below, and takes over for all else.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ppgfast import losses as core
 from training.models import Outputs
 
 TERMS = ("supervised", "prediction", "feature", "morphology", "rhythm")
 Task = Literal["hr", "af"]
 Temperature = float | Literal["auto"]
 Error = Literal["mae", "mse"]
+Backend = Literal["cpp", "torch"]
 _ERRORS = {"mae": F.l1_loss, "mse": F.mse_loss}
 TINY = 1e-12  # below this a squared length counts as zero
 
@@ -56,7 +61,11 @@ def feature(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def morphology(
-    student: Tensor, teacher: Tensor, temperature: Temperature = "auto", mask: Tensor | None = None
+    student: Tensor,
+    teacher: Tensor,
+    temperature: Temperature = "auto",
+    mask: Tensor | None = None,
+    backend: Backend = "cpp",
 ) -> Tensor:
     """InfoNCE between patch vectors: each student patch should find the teacher's at its own position.
 
@@ -65,12 +74,19 @@ def morphology(
     student, teacher : (B, N, d). A zero vector has no direction: it is orthogonal to all, without gradient.
     temperature : divides the cosines; "auto" is 1 / sqrt(d).
     mask : (B, N) bool, True where the patch is valid. Others are neither rows nor negatives.
+    backend : "cpp" or "torch".
 
     Returns
     -------
     The mean over valid rows of the cross-entropy against the row's own position; 0 when there is none.
     """
     tau = student.shape[-1] ** -0.5 if temperature == "auto" else temperature
+    if _fits_core(backend, student, teacher):
+        return _CoreMorphology.apply(student, teacher, tau, mask)
+    return _morphology(student, teacher, tau, mask)
+
+
+def _morphology(student: Tensor, teacher: Tensor, tau: float, mask: Tensor | None) -> Tensor:
     if mask is not None:
         student, teacher = _blanked(student, mask), _blanked(teacher, mask)
     logits = _direction(student) @ _direction(teacher).transpose(1, 2) / tau  # (B, N, N)
@@ -81,7 +97,7 @@ def morphology(
     return own.mean() if mask is None else _mean_where(own, mask)
 
 
-def rhythm(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
+def rhythm(student: Tensor, teacher: Tensor, mask: Tensor | None = None, backend: Backend = "cpp") -> Tensor:
     """Smooth-L1 (beta 1) between the N x N distances of student and teacher patch vectors.
 
     Parameters
@@ -89,16 +105,95 @@ def rhythm(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tens
     student, teacher : (B, N, d) and (B, N, d'); the widths may differ. Each window's distances are divided by
         the mean of the positive ones, so only their pattern counts.
     mask : (B, N) bool, True where the patch is valid; pairs with another are left out.
+    backend : "cpp" or "torch".
 
     Returns
     -------
     The mean over all valid entries, the diagonal included; 0 when there is none.
     """
+    if _fits_core(backend, student, teacher) and not teacher.requires_grad:
+        return _CoreRhythm.apply(student, teacher, mask)
+    return _rhythm(student, teacher, mask)
+
+
+def _rhythm(student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         mask = student.new_ones(student.shape[:2], dtype=torch.bool)
     pairs = mask[:, :, None] & mask[:, None, :]  # (B, N, N)
     error = F.smooth_l1_loss(_distances(student, mask), _distances(teacher, mask), reduction="none")
     return _mean_where(error, pairs)
+
+
+def _check_backend(backend: str) -> None:
+    if backend not in ("cpp", "torch"):
+        raise ValueError(f"unknown backend {backend!r}: expected cpp or torch")
+
+
+def _fits_core(backend: Backend, *vectors: Tensor) -> bool:
+    _check_backend(backend)
+    return backend == "cpp" and all(x.device.type == "cpu" and x.dtype == torch.float32 for x in vectors)
+
+
+def _array(x: Tensor | None) -> Any:
+    return None if x is None else x.detach().contiguous().numpy()
+
+
+class _CoreMorphology(torch.autograd.Function):
+    """`ppgfast.losses.morphology` with its gradients; derivatives of these are torch's."""
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, teacher: Tensor, tau: float, mask: Tensor | None) -> Tensor:
+        value, d_student, d_teacher = core.morphology(
+            _array(student),
+            _array(teacher),
+            tau,
+            mask=_array(mask),
+            threads=torch.get_num_threads(),
+            teacher_gradient=ctx.needs_input_grad[1],
+            check_finite=False,
+        )
+        gradients = (torch.from_numpy(d) if d is not None else None for d in (d_student, d_teacher))
+        ctx.save_for_backward(student, teacher, mask, *gradients)
+        ctx.tau = tau
+        return student.new_tensor(value)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        student, teacher, mask, *gradients = ctx.saved_tensors
+        if torch.is_grad_enabled():  # somebody wants to differentiate the gradients
+            value = _morphology(student, teacher, ctx.tau, mask)
+            return *_differentiable(value, (student, teacher), slope), None, None
+        return *(d if d is None else d * slope for d in gradients), None, None
+
+
+class _CoreRhythm(torch.autograd.Function):
+    """`ppgfast.losses.rhythm` with its gradient; derivatives of it are torch's."""
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
+        value, d_student = core.rhythm(
+            _array(student),
+            _array(teacher),
+            mask=_array(mask),
+            threads=torch.get_num_threads(),
+            check_finite=False,
+        )
+        ctx.save_for_backward(student, teacher, mask, torch.from_numpy(d_student))
+        return student.new_tensor(value)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        student, teacher, mask, d_student = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return *_differentiable(_rhythm(student, teacher, mask), (student,), slope), None, None
+        return d_student * slope, None, None
+
+
+def _differentiable(value: Tensor, inputs: tuple[Tensor, ...], slope: Tensor) -> list[Tensor | None]:
+    """slope times the derivative of value by each input that needs one, as part of the graph."""
+    wanted = [x for x in inputs if x.requires_grad]
+    found = iter(torch.autograd.grad(value, wanted, slope, create_graph=True))
+    return [next(found) if x.requires_grad else None for x in inputs]
 
 
 def logit_laplace(mu: Tensor, log_b: Tensor, target: Tensor) -> Tensor:
@@ -195,6 +290,7 @@ class DistillationLoss(nn.Module):
     temperature : tau of the prediction term.
     patch_temperature : tau of the morphology term, "auto" = 1 / sqrt(width of the compared vectors).
     supervised_error, prediction_error : "mae" or "mse", for task "hr".
+    backend : of the patch terms, "cpp" or "torch".
     adapter : "student" projects the student, features and patches each; "teacher" is the published shared
         map. The rhythm term needs no map, so that nothing but the student can lower it: it compares the
         student's own patch vectors with the teacher's, standardised ("student") or as they are ("teacher").
@@ -211,6 +307,7 @@ class DistillationLoss(nn.Module):
         patch_temperature: Temperature = "auto",
         supervised_error: Error = "mae",
         prediction_error: Error = "mse",
+        backend: Backend = "cpp",
         adapter: Literal["student", "teacher"] = "student",
     ) -> None:
         super().__init__()
@@ -219,12 +316,14 @@ class DistillationLoss(nn.Module):
             raise ValueError(f"unknown loss term {unknown[0]!r}: expected some of {', '.join(TERMS)}")
         if task not in ("hr", "af"):
             raise ValueError(f"unknown task {task!r}: expected hr or af")
+        _check_backend(backend)
         self.task: Task = task
         self.weights = {term: float(weights.get(term, 0.0)) for term in TERMS}
         self.temperature = temperature
         self.patch_temperature: Temperature = patch_temperature
         self.supervised_error: Error = supervised_error
         self.prediction_error: Error = prediction_error
+        self.backend: Backend = backend
         self.feature_map: Projector | SharedAdapter
         self.patch_map: Projector | SharedAdapter
         if adapter == "student":
@@ -264,8 +363,10 @@ class DistillationLoss(nn.Module):
                 student.prediction, known.prediction, self.task, self.temperature, self.prediction_error
             ),
             "feature": feature(student_feature, teacher_feature),
-            "morphology": morphology(student_patches, teacher_patches, self.patch_temperature, mask),
-            "rhythm": rhythm(student.patches, rhythm_teacher, mask),
+            "morphology": morphology(
+                student_patches, teacher_patches, self.patch_temperature, mask, self.backend
+            ),
+            "rhythm": rhythm(student.patches, rhythm_teacher, mask, self.backend),
         }
         total = student.prediction.new_zeros(())
         for term, weight in self.weights.items():
