@@ -94,7 +94,7 @@ class Augment(Section):
 class ModelConfig(Section):
     """Which network; its input and output sizes follow from the data."""
 
-    name: str = Field("gpt1m", description="gpt19m, gpt1m, gpt250k, gpt50k, papagei, mlp or linear")
+    name: str = Field("gpt1m", description="gpt19m, gpt1m, gpt250k, gpt50k, papagei, tcn5k, mlp or linear")
     patch: int = Field(40, ge=1, description="samples per patch")
     init: Path | None = Field(
         None, description="checkpoint or run to start from (heads that differ start anew)"

@@ -93,7 +93,7 @@ def fit(
             row = loop.finish_epoch()
             for name, value in row.items():
                 writer.add_scalar(name.replace(".", "/"), value, int(row["epoch"]))
-            progress.advance(0, note=loop.note())
+            progress.milestone(loop.summary())
     patience_ended_it = loop.epoch < optimiser.epochs
     return Fit(
         loop.best_epoch,
@@ -202,14 +202,16 @@ class _Loop:
         return row
 
     def note(self) -> str:
-        """What the bar says: epoch, running loss, best so far."""
-        loss = f" loss {self.sums['total'] / max(1, self.step):.4f}" if self.sums else ""
-        best = (
-            f" best {self.trainee.monitor} {self.best:.4g} (epoch {self.best_epoch})"
-            if self.best_epoch
-            else ""
+        """What the bar says within an epoch."""
+        return f"epoch {self.epoch + 1}/{self.config.epochs} loss {self.sums['total'] / self.step:.4f}"
+
+    def summary(self) -> str:
+        """What it says when an epoch is over."""
+        row, monitor = self.history[-1], self.trainee.monitor
+        now = f"loss {row['train.total']:.4f}, {monitor} {row[f'validation.{monitor}']:.4g}"
+        return (
+            f"epoch {self.epoch}/{self.config.epochs} {now} (best {self.best:.4g}, epoch {self.best_epoch})"
         )
-        return f"epoch {min(self.epoch + 1, self.config.epochs)}/{self.config.epochs}{loss}{best}"
 
     def checkpoint(self) -> None:
         """Everything that moves, in one atomic file that loads without running code."""

@@ -273,13 +273,17 @@ HEART_RATE: dict[str, metrics.Metric] = {
 }
 FIBRILLATION: dict[str, metrics.Metric] = {"auroc": metrics.auroc, "auprc": metrics.auprc}
 HEADINGS = {
-    "mae": "MAE (bpm)",
-    "median": "median (bpm)",
+    "mae": "MAE",
+    "median": "median",
     "within_5bpm": "in 5 bpm",
     "auroc": "AUROC",
     "f1": "F1",
     "accuracy": "accuracy",
     "sensitivity_at_95": "sens@95",
+}
+CAPTIONS = {
+    "hr": "MAE and median of the error in bpm; in 5 bpm: share of windows with an error of at most that",
+    "af": "thresholds from validation subjects; sens@95: sensitivity where specificity was 95 % there",
 }
 
 
@@ -288,27 +292,29 @@ def table(evaluation: Evaluation) -> Table:
     who = f"{len(evaluation.rows)} windows of {len(evaluation.subjects)} subjects that no model learned from"
     shown = Table(
         title=f"{evaluation.task}: {who}",
-        caption="below: 95 % interval, drawing subjects; in 5 bpm, sens@95: shares",
+        caption=f"{CAPTIONS[evaluation.task]}; below: 95 % interval, drawing subjects",
     )
-    for heading in ("model", "run by"):
-        shown.add_column(heading)
-    for heading in ("params", "bytes"):
-        shown.add_column(heading, justify="right")
+    for heading in ("model", "by"):
+        shown.add_column(heading, overflow="fold")
+    shown.add_column("params", justify="right")
     keys = [key for key in HEADINGS if key in evaluation.scores[0].metrics]
     for key in keys:
         shown.add_column(HEADINGS[key], justify="right", no_wrap=True)
     for row in evaluation.scores:
-        sizes = ["" if size is None else f"{size:,}" for size in (row.parameters, row.bytes)]
-        shown.add_row(row.name, row.engine, *sizes, *(_cell(row.metrics[key]) for key in keys))
+        size = "" if row.parameters is None else f"{row.parameters:,}"
+        shown.add_row(row.name, row.engine, size, *(_cell(row.metrics[key]) for key in keys))
     return shown
 
 
 def _cell(interval: metrics.Interval) -> str:
     if math.isnan(interval.value):
         return "-"
-    digits = 3 if abs(interval.value) <= 1 else 1
-    bounds = "" if math.isnan(interval.low) else f"\n{interval.low:.{digits}f}-{interval.high:.{digits}f}"
-    return f"{interval.value:.{max(2, digits)}f}[dim]{bounds}[/]"
+    # Shares and errors below 1 with a digit more; bounds one digit shorter, they are less certain.
+    digits = 3 if abs(interval.value) <= 1 else 2
+    bounds = (
+        "" if math.isnan(interval.low) else f"\n{interval.low:.{digits - 1}f}-{interval.high:.{digits - 1}f}"
+    )
+    return f"{interval.value:.{digits}f}[dim]{bounds}[/]"
 
 
 def _rowwise(estimate: Callable[[NDArray, float], NDArray]) -> Predict:

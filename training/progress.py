@@ -31,6 +31,12 @@ class Bar:
         else:
             self._progress.update(self._task, advance=steps, note=note)
 
+    def milestone(self, note: str) -> None:
+        """Show the note; where no bar can move, in a log file, print it as a line of its own."""
+        self.advance(0, note=note)
+        if not self._progress.console.is_terminal:
+            self._progress.console.print(note, soft_wrap=True)
+
 
 @contextmanager
 def bar(console: Console | None, description: str, total: int) -> Iterator[Bar]:

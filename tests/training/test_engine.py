@@ -1,6 +1,7 @@
 """The loop on a toy problem: schedule, order, early stop, best epoch, logs and exact resume."""
 
 import csv
+import io
 import math
 import random
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.console import Console
 from torch import nn
 
 from training import engine
-from training.config import Optimiser
+from training.config import ConfigError, Optimiser
 
 QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
@@ -136,6 +137,23 @@ def test_logs_hold_each_term_of_each_epoch(tmp_path):
     assert float(rows[1]["train.total"]) == pytest.approx(2 * float(rows[1]["train.error"]))
     assert float(rows[-1]["validation.error"]) == result.history[-1]["validation.error"]
     assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_without_a_terminal_each_epoch_is_a_line(tmp_path):
+    text = io.StringIO()
+    optimiser = Optimiser(batch=4, epochs=3)
+    with engine.reproducible(5, CPU):
+        result = engine.fit(Toy(tmp_path), optimiser, 5, tmp_path, CPU, Console(file=text, width=200))
+    lines = [line for line in text.getvalue().splitlines() if line.startswith("epoch")]
+    assert len(lines) == 3
+    assert f"error {result.history[1]['validation.error']:.4g}" in lines[1]
+
+
+def test_cuda_is_asked_for_in_vain_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert engine.pick_device("auto").type == "cpu"
+    with pytest.raises(ConfigError, match="torch sees no CUDA device here; use --device auto or cpu"):
+        engine.pick_device("cuda")
 
 
 def test_a_loss_that_is_not_finite_says_where_and_what_to_do(tmp_path):

@@ -196,15 +196,16 @@ def test_a_file_that_answers_otherwise_is_an_error(hr_run, monkeypatch):
         export_model.largest_difference(module, meta["contract"], Other(), windows)
 
 
-def test_what_cannot_be_exported_says_why(tiny_hr, tmp_path):
+def test_what_cannot_be_exported_says_why(tiny_hr, hr_run, tmp_path):
     settings = {"optimiser": {"epochs": 1}, "device": "cpu"}
     generative = pretrain(PretrainConfig(data=tiny_hr, out=tmp_path / "pre", model=SMALL, **settings), QUIET)
     assert generative.validation.keys() == {"generative"}
     with pytest.raises(ConfigError, match="pretrained only and predicts nothing yet; finetune or distil it"):
         export(ExportConfig(model=generative.folder))
-    big = train(tiny_hr, tmp_path / "big", model={"name": "papagei", "overrides": {"base_filters": 4}})
-    with pytest.raises(ConfigError, match=r"cannot be exported: the core runs .* not papagei"):
-        export(ExportConfig(model=big))
+    _, meta = checkpoint.load(hr_run / "best.safetensors")
+    checkpoint.save(tmp_path / "two", build("mlp", n_patches=8, channels=2), meta)
+    with pytest.raises(ConfigError, match=r"two\.safetensors cannot be exported: .*2 channel"):
+        export(ExportConfig(model=tmp_path / "two.safetensors"))
     checkpoint.save(tmp_path / "bare", build("mlp", n_patches=8))
     with pytest.raises(ConfigError, match="states no contract"):
         export(ExportConfig(model=tmp_path / "bare.safetensors"))
