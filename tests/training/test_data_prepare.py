@@ -118,6 +118,7 @@ def test_rates_windows_and_hops_of_ones_own(spc, tmp_path):
     windows = load(done.folder)
     assert windows.ppg.shape == (8, 200)
     assert windows.acc is None
+    assert windows.manifest["units"]["acc"] == ""
     done = prepare("ieee_spc2015", spc, tmp_path / "b", PrepareConfig(task="none", window=5))
     windows = load(done.folder)
     assert windows.ppg.shape == (8, 200)

@@ -271,7 +271,12 @@ class _Writer:
                 "order": config.filter_order,
             },
             "polarity": config.polarity,
-            "units": {"ppg": "arbitrary", "acc": data.acc_units, "label": LABEL_UNITS[str(config.task)]},
+            "units": {
+                "ppg": "arbitrary",
+                # Sets without accelerometer windows can be joined, whatever unit theirs had.
+                "acc": data.acc_units if "acc" in self._arrays else "",
+                "label": LABEL_UNITS[str(config.task)],
+            },
             "subjects": list(self._subjects),
             "records": list(self._records),
             "activities": {str(code): name for code, name in data.activities.items()},

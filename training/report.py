@@ -1,0 +1,116 @@
+"""The demo's report: the table, the numbers as JSON, and one HTML file to be read without a network."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from training.figures import COLOURS, FIGURES, STYLE, Answer, Results, duration
+from training.metrics import Interval
+from training.progress import bar, write_atomically
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write(
+    path: Path, results: Results, facts: Mapping[str, Any], difference: float, console: Console | None = None
+) -> None:
+    """Write the page; `difference` (bpm) is the largest between torch and C++."""
+    figures = {}
+    with bar(console, "figures", len(FIGURES)) as progress, matplotlib.rc_context(STYLE):
+        for name, draw in FIGURES.items():
+            figures[name] = svg(draw(results))
+            progress.advance()
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["thousands"] = "{:,}".format
+    environment.filters["duration"] = duration
+    text = environment.get_template("report.html.j2").render(
+        figures=figures,
+        contenders=results.contenders,
+        colours=COLOURS,
+        facts=facts,
+        difference=f"{difference:.1e}",
+        gain=results.gain,
+        windows=len(results.rows),
+        subjects=len(np.unique(results.subject)),
+    )
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an inline SVG element, its text in the font of the page."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")), dpi=200)
+    drawing = text.getvalue()
+    return drawing[drawing.index("<svg") :]
+
+
+def table(results: Results, difference: float) -> Table:
+    """The one table: who, how large, how wrong, how fast; 80 columns wide."""
+    subjects = len(np.unique(results.subject))
+    shown = Table(
+        title=f"Heart rate in {len(results.rows):,} windows of {subjects} subjects that nobody learned from",
+        caption=f"MAE: mean absolute error, with its 95 % interval over subjects.\n"
+        f"torch and C++ differ by {difference:.1e} bpm at most.\n"
+        "Time: from one raw window to bpm on one thread, median.",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    shown.add_column("")
+    for heading in ("parameters\nfile", "MAE, bpm\ntorch", "MAE, bpm\nC++", "time\ntorch", "time\nC++"):
+        shown.add_column(heading, justify="right")
+    for one in results.contenders:
+        size = f"{one.parameters:,}\n[dim]{one.bytes:,} B[/]" if one.parameters else "-"
+        answers = (one.python, one.core)
+        shown.add_row(
+            f"[{COLOURS[one.key]} bold]{one.name}[/]\n[dim]{one.network}[/]",
+            size,
+            *(interval(answer.mae) if answer else "-" for answer in answers),
+            *(duration(answer.latency.median) if answer else "-" for answer in answers),
+        )
+    return shown
+
+
+def interval(value: Interval) -> str:
+    """The number, and below it its interval where there is one."""
+    bounds = f"\n[dim]{value.low:.2f} - {value.high:.2f}[/]" if np.isfinite(value.low) else ""
+    return f"{value.value:.2f}{bounds}"
+
+
+def as_json(results: Results) -> list[dict[str, Any]]:
+    """The rows of the table."""
+
+    def said(answer: Answer) -> dict[str, Any]:
+        bounds = [value if np.isfinite(value) else None for value in answer.mae]
+        latency = {"median": answer.latency.median, "quartiles": [answer.latency.low, answer.latency.high]}
+        return {"mae_bpm": bounds[0], "mae_95_interval_bpm": bounds[1:], "latency_ms": latency}
+
+    return [
+        {
+            "name": one.name,
+            "network": one.network,
+            "parameters": one.parameters,
+            "bytes": one.bytes,
+            "python": said(one.python),
+            "core": said(one.core) if one.core else None,
+            "mae_bpm_by_group": {
+                name: float(results.error(one.key)[results.group == k].mean())
+                for k, name in enumerate(results.groups)
+                if (results.group == k).any()
+            },
+        }
+        for one in results.contenders
+    ]
