@@ -138,32 +138,44 @@ def _array(x: Tensor | None) -> Any:
     return None if x is None else x.detach().contiguous().numpy()
 
 
+def _threads(student: Tensor) -> int:
+    """torch's number, but one where starting more would take as long as the work; the bits are the same."""
+    return torch.get_num_threads() if student.numel() > 1 << 17 else 1
+
+
 class _CoreMorphology(torch.autograd.Function):
     """`ppgfast.losses.morphology` with its gradients; derivatives of these are torch's."""
 
     @staticmethod
     def forward(ctx: Any, student: Tensor, teacher: Tensor, tau: float, mask: Tensor | None) -> Tensor:
-        value, d_student, d_teacher = core.morphology(
-            _array(student),
-            _array(teacher),
-            tau,
-            mask=_array(mask),
-            threads=torch.get_num_threads(),
-            teacher_gradient=ctx.needs_input_grad[1],
-            check_finite=False,
-        )
-        gradients = (torch.from_numpy(d) if d is not None else None for d in (d_student, d_teacher))
-        ctx.save_for_backward(student, teacher, mask, *gradients)
+        ctx.save_for_backward(student, teacher, mask)
         ctx.tau = tau
+        value, *ctx.gradients = _core_morphology(student, teacher, tau, mask, ctx.needs_input_grad[1])
         return student.new_tensor(value)
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        student, teacher, mask, *gradients = ctx.saved_tensors
+        student, teacher, mask = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody wants to differentiate the gradients
             value = _morphology(student, teacher, ctx.tau, mask)
             return *_differentiable(value, (student, teacher), slope), None, None
-        return *(d if d is None else d * slope for d in gradients), None, None
+        if ctx.gradients is None:
+            _, *ctx.gradients = _core_morphology(student, teacher, ctx.tau, mask, ctx.needs_input_grad[1])
+        return *_given_away(ctx, slope), None, None
+
+
+def _core_morphology(
+    student: Tensor, teacher: Tensor, tau: float, mask: Tensor | None, teacher_gradient: bool
+) -> tuple[float, Any, Any]:
+    return core.morphology(
+        _array(student),
+        _array(teacher),
+        tau,
+        mask=_array(mask),
+        threads=_threads(student),
+        teacher_gradient=teacher_gradient,
+        check_finite=False,
+    )
 
 
 class _CoreRhythm(torch.autograd.Function):
@@ -171,22 +183,35 @@ class _CoreRhythm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
-        value, d_student = core.rhythm(
-            _array(student),
-            _array(teacher),
-            mask=_array(mask),
-            threads=torch.get_num_threads(),
-            check_finite=False,
-        )
-        ctx.save_for_backward(student, teacher, mask, torch.from_numpy(d_student))
+        ctx.save_for_backward(student, teacher, mask)
+        value, *ctx.gradients = _core_rhythm(student, teacher, mask)
         return student.new_tensor(value)
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        student, teacher, mask, d_student = ctx.saved_tensors
+        student, teacher, mask = ctx.saved_tensors
         if torch.is_grad_enabled():
             return *_differentiable(_rhythm(student, teacher, mask), (student,), slope), None, None
-        return d_student * slope, None, None
+        if ctx.gradients is None:
+            _, *ctx.gradients = _core_rhythm(student, teacher, mask)
+        return *_given_away(ctx, slope), None, None
+
+
+def _core_rhythm(student: Tensor, teacher: Tensor, mask: Tensor | None) -> tuple[float, Any]:
+    return core.rhythm(
+        _array(student),
+        _array(teacher),
+        mask=_array(mask),
+        threads=_threads(student),
+        check_finite=False,
+    )
+
+
+def _given_away(ctx: Any, slope: Tensor) -> list[Tensor | None]:
+    """The gradients times slope, in the memory they lie in: a second way back through the graph, which is
+    rare, computes them anew."""
+    gradients, ctx.gradients = ctx.gradients, None
+    return [None if d is None else torch.from_numpy(d).mul_(slope) for d in gradients]
 
 
 def _differentiable(value: Tensor, inputs: tuple[Tensor, ...], slope: Tensor) -> list[Tensor | None]:

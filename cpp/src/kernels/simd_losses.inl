@@ -61,11 +61,15 @@ void inverse_lengths(const float* x, size_t rows, size_t width, float* inverse, 
   for (size_t i = 0; i < padded(rows); ++i) inverse[i] = 0.0f;
   for (size_t i = 0; i < rows; ++i) {
     V16 sum = set1(0.0f);
-    for (size_t c = 0; c < width; c += lanes)
+    for (size_t c = 0; c < width; c += lanes) {
       sum = fma(load(x + i * width + c), load(x + i * width + c), sum);
-    const float square = fold_add(sum);
-    if (square > tiny_square) inverse[i] = 1.0f / square_root(square);
-    check[i] += 0.0f * square;
+    }
+    inverse[i] = fold_add(sum);
+    check[i] += 0.0f * inverse[i];
+  }
+  for (size_t i = 0; i < rows; i += lanes) {
+    const V16 square = load(inverse + i);
+    store(inverse + i, keep(greater(square, set1(tiny_square)), div(set1(1.0f), square_root(square))));
   }
 }
 
