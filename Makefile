@@ -1,7 +1,7 @@
 # Everything runs in .venv, which is made when it is missing.
 #   make demo   distil a student and run it in C++ (DATA=folder for real recordings, QUICK=1 for a minute's version)
 #   make test   C++ and Python tests
-#   make bench  speed
+#   make bench  speed, beside PyTorch and beside the runtimes that `make bench-peers` installs
 #   make lint   formatting, style, types
 #   make format put the formatting right
 #   make clean  remove what was built
@@ -16,7 +16,7 @@ CXX_FILES = $(shell find cpp tests/cpp -name '*.cpp' -o -name '*.hpp' -o -name '
 PACKAGE_FILES := CMakeLists.txt $(shell find cmake cpp python -type f -not -name '*.so' -not -path '*/__pycache__/*')
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: demo test test-cpp test-python sanitize bench lint format clean
+.PHONY: demo test test-cpp test-python sanitize bench bench-peers lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m training.demo $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
@@ -38,7 +38,18 @@ test-python: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS)
 
 bench: $(VENV)/installed
-	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m benchmarks
+
+# The other runtimes. LiteRT's converter and its runtime do not share an environment: the second one converts.
+bench-peers: $(VENV)/installed build/litert/installed
+	$(BIN)/python -m pip install --quiet --no-build-isolation --constraint constraints.txt '.[bench-peers]'
+	$(BIN)/python -m benchmarks.convert
+	build/litert/bin/python -m benchmarks.convert litert
+
+build/litert/installed: benchmarks/litert.txt constraints.txt
+	$(PYTHON) -m venv build/litert
+	build/litert/bin/python -m pip install --quiet --constraint constraints.txt --requirement benchmarks/litert.txt
+	touch $@
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

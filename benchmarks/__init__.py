@@ -1,0 +1,1 @@
+"""How fast ppgfast is, beside other runtimes and beside what the machine can do at all."""

@@ -1,0 +1,34 @@
+"""torch.compile with frozen weights and a C++ wrapper, its fastest mode on these models."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from benchmarks.cases import CACHE, Case
+from benchmarks.runtimes import Predict, Unavailable
+from benchmarks.runtimes.torch_tuned import SUFFIX, convert
+
+__all__ = ["MODULE", "PACKAGE", "PRECISIONS", "SUFFIX", "TITLE", "convert", "load"]
+
+TITLE = "torch.compile"
+MODULE = PACKAGE = "torch"
+PRECISIONS = ("f32",)
+
+
+def load(path: Path, case: Case, precision: str) -> Predict:
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(CACHE / "inductor"))
+    import torch
+
+    if shutil.which("c++") is None:
+        raise Unavailable("torch.compile needs a C++ compiler: install g++")
+    torch.set_num_threads(case.threads)  # compiled into the code
+    module = torch.load(path, weights_only=False)  # a file that `torch_tuned.convert` wrote
+    compiled = torch.compile(module, dynamic=False, options={"freezing": True, "cpp_wrapper": True})
+
+    @torch.inference_mode()
+    def predict(windows):
+        return compiled(torch.from_numpy(windows)).numpy()
+
+    return predict
