@@ -15,7 +15,7 @@ RATE = 64.0  # Hz of the motion grid; wrist acceleration and its artefacts lie b
 SLOW = 8.0  # Hz of the grid on which its slow changes are drawn
 LEAD = 4.0  # s before 0
 RMS = {"rest": 0.002, "gestures": 0.15, "walk": 0.3, "run": 1.1}  # g, dynamic acceleration at intensity 1
-SWAY = {"rest": 0.02, "gestures": 0.6, "walk": 0.15, "run": 0.1}  # rad, slow turning of the wrist
+SWAY = {"rest": 0.004, "gestures": 0.5, "walk": 0.15, "run": 0.1}  # rad, slow turning of the wrist
 # Height of harmonics 1, 2, ... of the stride, that is two steps: odd ones are arm swing, even ones steps.
 GAIT = np.array([0.55, 1.0, 0.16, 0.36, 0.09, 0.22, 0.05, 0.13, 0.03, 0.08])
 IRREGULAR = 0.2  # share of gait acceleration (RMS) that is not periodic

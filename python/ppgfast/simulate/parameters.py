@@ -25,7 +25,7 @@ class Rhythm(Group):
     sdnn: float = number(
         0.045, 0.0, 0.2, "s", "standard deviation of sinus RR at 60 bpm", "Task Force 1996, Umetani 1998"
     )
-    vlf: float = number(0.3, 0.0, 0.95, "", "share of RR variance at 0.003-0.04 Hz", "Task Force 1996")
+    fractal: float = number(0.4, 0.0, 0.95, "", "share of RR variance that is 1/f noise", "Kobayashi 1982")
     lf_hf: float = number(
         1.5, 0.05, 20.0, "", "RR variance around lf_frequency over that of breathing", "McSharry 2003"
     )
@@ -178,7 +178,8 @@ class Sensor(Group):
     """What the electronics add and lose. Unit "amplitude" is `Pulse.amplitude`."""
 
     high_pass: float = number(0.05, 0.0, 1.0, "Hz", "corner of the AC coupling; 0 is none", "Allen 2007")
-    noise: float = number(0.01, 0.0, 5.0, "amplitude", "standard deviation of white noise", "free")
+    low_pass: float = number(12.0, 2.0, 1e3, "Hz", "corner of the second-order smoothing filter", "free")
+    noise: float = number(0.01, 0.0, 5.0, "amplitude", "white noise per sample before low_pass", "free")
     bits: int = number(16, 4, 24, "bit", "resolution of the converter", "free")
     full_scale: float = number(20.0, 0.5, 1e4, "amplitude", "from clipping to clipping", "free")
     polarity: int = choice(1, (1, -1), "-1 where more blood gives less signal", "Allen 2007")

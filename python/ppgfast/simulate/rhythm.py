@@ -51,11 +51,11 @@ def course(
 
     stream = Stream(seed, "rhythm")
     low = stream.noise(n, RATE, bump(rhythm.lf_frequency, 0.02))
-    very_low = stream.noise(n, RATE, slope(0.003, 0.04, 1.0))
-    fast_share = (1.0 - rhythm.vlf) / (1.0 + rhythm.lf_hf)
+    fractal = stream.noise(n, RATE, slope(0.003, 0.5, 1.0))
+    fast_share = (1.0 - rhythm.fractal) / (1.0 + rhythm.lf_hf)
     # The heart speeds up while the lungs fill: RR falls (respiratory sinus arrhythmia).
     shape = (
-        np.sqrt(rhythm.vlf) * very_low
+        np.sqrt(rhythm.fractal) * fractal
         + np.sqrt(rhythm.lf_hf * fast_share) * low
         - np.sqrt(fast_share) * respiration
     )
@@ -92,12 +92,12 @@ def beats(course: Course, rhythm: Rhythm, seed: int) -> Beats:
     stream = Stream(seed, "beats")
     phases: list[Array] = [np.zeros(1)]
     kinds: list[NDArray[np.int8]] = [np.zeros(1, dtype=np.int8)]
-    for _, end, kind in segments(rhythm.kind, course.times[-1]):
-        last, stop = phases[-1][-1], float(np.interp(end, course.times, course.phase))
-        if stop <= last:
-            continue
+    for start, end, kind in segments(rhythm.kind, course.times[-1]):
+        last = phases[-1][-1]
+        begin, stop = np.interp((start, end), course.times, course.phase)
         intervals, labels = _intervals(kind, last, stop, course, rhythm, stream)
         levels = last + np.cumsum(intervals)
+        levels += max(0.0, begin - levels[0])  # no beat of a rhythm comes before its part begins
         inside = levels < stop
         if inside.any():
             phases.append(levels[inside])
@@ -113,7 +113,7 @@ def _intervals(
     kind: str, start: float, stop: float, course: Course, rhythm: Rhythm, stream: Stream
 ) -> tuple[Array, NDArray[np.int8]]:
     """Intervals, in sinus beats, that lead from phase start past stop; and what beat ends each."""
-    n = int(1.5 * (stop - start)) + 24
+    n = int(1.5 * max(stop - start, 0.0)) + 24
     intervals = np.ones(n)
     labels = np.zeros(n, dtype=np.int8)
     if kind == "af":
@@ -126,13 +126,14 @@ def _intervals(
     if kind == "sinus" or share == 0.0:
         return intervals, labels
     # Every premature beat is followed by a sinus beat; beyond that they fall at random.
-    more = min(1.0 / share - 2.0, 1e9)
+    more = 1.0 / max(share, 1e-9) - 2.0
     between = (
         np.floor(np.log1p(-stream.uniform(n)) / np.log(more / (1.0 + more))) if more > 0 else np.zeros(n)
     )
     early = (np.cumsum(between + 2.0) - 1.0).astype(np.int64)
     early = early[early < n - 1]
-    coupling = np.clip(rhythm.coupling + 0.02 * stream.normal(len(early)), 0.35, 0.98)
+    wobble = 0.06 if kind == "pac" else 0.02  # a ventricular focus keeps its distance better
+    coupling = np.clip(rhythm.coupling + wobble * stream.normal(len(early)), 0.35, 0.98)
     intervals[early] = coupling
     # A ventricular beat leaves the sinus node's timing alone (full pause); an atrial one resets it.
     intervals[early + 1] = 1.05 if kind == "pac" else 2.0 - coupling

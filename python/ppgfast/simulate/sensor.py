@@ -33,21 +33,23 @@ def read(times: Array, rate: float, volume: Array, artefact: Array, sensor: Sens
     """Blood volume and artefact at `times`, through coupling, gain, noise, conversion and losses."""
     end = len(times) / rate
 
-    def coupled(x: Array) -> Array:
-        if sensor.high_pass == 0.0:
-            return x
-        return filtered(x, rate, lambda f: 1j * f / (sensor.high_pass + 1j * f))
+    def analogue(f: Array) -> NDArray[np.complex128]:
+        high = 1.0 / (1.0 - 1j * sensor.high_pass / np.maximum(f, 1e-9))
+        return np.asarray(high * smoothing(f), dtype=np.complex128)
+
+    def smoothing(f: Array) -> NDArray[np.complex128]:
+        ratio = f / sensor.low_pass  # Butterworth
+        return np.asarray(1.0 / (1.0 - ratio**2 + 1j * np.sqrt(2.0) * ratio), dtype=np.complex128)
 
     gain = _gain(times, end, sensor, seed)
-    clean = gain * coupled(volume)
-    stream = Stream(seed, "sensor")
-    analogue = clean + gain * coupled(artefact)
+    clean = gain * filtered(volume, rate, analogue)
+    light = clean + gain * filtered(artefact, rate, analogue)
     off = _spells(times, end, sensor.off_wrist, sensor.off_wrist_length, Stream(seed, "off"))
     if off.any():
         stray = Stream(seed, "stray").noise(len(times), rate, SLOW_LIGHT)
-        analogue = np.where(off, gain * STRAY * stray, analogue)
-    analogue = analogue + sensor.noise * stream.normal(len(times))
-    signal = convert(analogue, sensor)
+        light = np.where(off, gain * STRAY * stray, light)
+    noise = filtered(sensor.noise * Stream(seed, "sensor").normal(len(times)), rate, smoothing)
+    signal = convert(light + noise, sensor)
     gap = _spells(times, end, sensor.gaps, sensor.gap_length, Stream(seed, "gaps"))
     gap[0] = False
     last = np.maximum.accumulate(np.where(gap, 0, np.arange(len(times))))

@@ -65,8 +65,8 @@ class Stream:
         if expected <= 0.0:
             return np.empty(0)
         n = int(expected + 8.0 * np.sqrt(expected) + 16.0)
-        times = start + np.cumsum(self.exponential(n)) / per_second
-        return times[times < end]
+        count = np.cumsum(self.exponential(n))
+        return start + count[count < expected] / per_second
 
     def noise(self, n: int, rate: float, density: Callable[[Array], Array]) -> Array:
         """n samples at `rate` Hz of Gaussian noise with power density proportional to density(f), variance 1.
@@ -102,13 +102,13 @@ def slope(low: float, high: float, exponent: float) -> Callable[[Array], Array]:
 def filtered(x: Array, rate: float, response: Callable[[Array], NDArray[np.complex128]]) -> Array:
     """x, sampled at `rate` Hz, through the analogue filter whose transfer function is response(f in Hz).
 
-    The record is continued by its mirror image on both sides, so the ends ring no more than the middle.
+    The record is continued on both sides, turned about its first and last sample, so the ends hardly ring.
     """
     n = len(x)
     pad = min(n - 1, int(30.0 * rate))
     size = fast_length(n + 2 * pad)
     level = float(np.mean(x))
     gain = response(np.arange(size // 2 + 1) * np.float64(rate / size))
-    longer = np.pad(x, pad, mode="reflect") if pad else x
+    longer = np.pad(x, pad, mode="reflect", reflect_type="odd") if pad else x
     spectrum = np.fft.rfft(longer - level, size) * gain
     return np.fft.irfft(spectrum, size)[pad : pad + n] + level * float(gain[0].real)

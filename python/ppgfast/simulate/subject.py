@@ -64,7 +64,7 @@ def random_subject(
     if rhythm is not None and rhythm not in RHYTHMS:
         raise ValueError(f"rhythm is {rhythm!r}, expected one of {', '.join(RHYTHMS)}")
     draw = _Draw(Stream(seed, "subject"))
-    age = draw.between(20.0, 60.0) if setting == "treadmill" else draw.between(20.0, 90.0)
+    age = _age(draw, setting)
     usual = (0.94, 0.0, 0.03, 0.03, 0.0) if setting == "treadmill" else (0.55, 0.2, 0.1, 0.1, 0.05)
     kind = rhythm if rhythm is not None else draw.pick(RHYTHMS, usual)
     motion = _motion(draw, setting, duration)
@@ -79,12 +79,12 @@ def random_subject(
         setting=setting,
         heart_rate=heart_rate,
         rhythm=_rhythm(draw, kind, age, setting),
-        pulse=_pulse(draw, age, setting),
+        pulse=_pulse(draw, age, resting, setting),
         respiration=Respiration(
             rate=(heart_rate[0], breaths),
             variability=draw.between(0.03, 0.2),
             inspiration=draw.between(0.3, 0.5),
-            baseline=draw.log_between(0.01, 0.2),
+            baseline=draw.log_between(0.005, 0.1) if setting == "bed" else draw.log_between(0.01, 0.2),
             amplitude=draw.log_between(0.01, 0.08),
         ),
         motion=motion,
@@ -119,6 +119,12 @@ class _Draw:
         return options[min(int(np.searchsorted(np.cumsum(weights), place, side="right")), len(options) - 1)]
 
 
+def _age(draw: _Draw, setting: str) -> float:
+    if setting == "bed":
+        return draw.normal(66.0, 15.0, 20.0, 90.0)
+    return draw.between(20.0, 60.0 if setting == "treadmill" else 90.0)
+
+
 def _motion(draw: _Draw, setting: str, duration: float) -> Motion:
     parts: list[tuple[float, str]] = []
     at = 0.0
@@ -135,7 +141,7 @@ def _motion(draw: _Draw, setting: str, duration: float) -> Motion:
         cadence_cv=draw.log_between(0.005, 0.04),
         cadence_lock=draw.between(0.3, 1.0) if draw.chance(0.25) else 0.0,
         intensity=draw.log_between(0.6, 1.6),
-        artefact=draw.log_between(3.0, 60.0) if finger else draw.log_between(0.17, 2.4),
+        artefact=draw.log_between(4.0, 80.0) if finger else draw.log_between(0.17, 2.4),
         saturation=draw.log_between(1.5, 8.0),
         asymmetry=draw.between(0.0, 0.6),
         tissue_frequency=draw.log_between(1.5, 5.0),
@@ -154,7 +160,7 @@ def _next_activity(draw: _Draw, setting: str, at: float, before: str) -> tuple[s
         return (still, draw.between(15.0, 60.0)) if before == "run" else ("run", draw.between(120.0, 300.0))
     if setting == "bed":
         return (
-            ("gestures", draw.between(5.0, 60.0)) if draw.chance(0.4) else ("rest", draw.between(20.0, 120.0))
+            ("gestures", draw.between(5.0, 60.0)) if draw.chance(0.5) else ("rest", draw.between(20.0, 120.0))
         )
     name = draw.pick(("rest", "gestures", "walk", "run"), (0.35, 0.35, 0.22, 0.08))
     return name, draw.between(60.0, 300.0)
@@ -198,8 +204,8 @@ def _rhythm(draw: _Draw, kind: str, age: float, setting: str) -> Rhythm:
     return Rhythm(
         kind=kind,
         sdnn=min(young * factor, 0.15),
-        vlf=draw.between(0.1, 0.5),
-        lf_hf=draw.log_between(0.2, 4.0),
+        fractal=draw.between(0.2, 0.7),
+        lf_hf=draw.log_between(0.1, 3.0),
         lf_frequency=draw.between(0.08, 0.12),
         ectopy=draw.log_between(0.04, 0.4),
         coupling=draw.between(0.5, 0.85),
@@ -209,8 +215,10 @@ def _rhythm(draw: _Draw, kind: str, age: float, setting: str) -> Rhythm:
     )
 
 
-def _pulse(draw: _Draw, age: float, setting: str) -> Pulse:
-    typical = Pulse.at_age(float(np.clip(age + draw.normal(0.0, 12.0, -30.0, 30.0), 20.0, 90.0)))
+def _pulse(draw: _Draw, age: float, resting: float, setting: str) -> Pulse:
+    # Vessels are older or younger than their owner, and wide open where the heart is fast at rest.
+    vessels = age + draw.normal(0.0, 18.0, -40.0, 40.0) - 0.6 * (resting - 70.0)
+    typical = Pulse.at_age(float(np.clip(vessels, 20.0, 90.0)))
     varied = {
         name: getattr(typical, name) * draw.log_between(1.0 / spread, spread)
         for name, spread in (
@@ -230,18 +238,19 @@ def _pulse(draw: _Draw, age: float, setting: str) -> Pulse:
         ejection=draw.normal(0.31, 0.02, 0.25, 0.37),
         transit=draw.between(0.15, 0.3),
         transit_jitter=draw.log_between(0.003, 0.015),
-        filling=draw.log_between(0.15, 0.4),
-        deficit=draw.between(0.3, 0.45),
+        filling=draw.log_between(0.18, 0.55),
+        deficit=draw.between(0.34, 0.5),
         amplitude_cv=draw.log_between(0.005, 0.04),
         vasomotion=draw.log_between(0.05, 0.25),
-        wander=draw.log_between(0.01, 0.2) if finger else draw.log_between(0.1, 0.8),
+        wander=draw.log_between(0.005, 0.12) if finger else draw.log_between(0.1, 0.8),
     )
 
 
 def _sensor(draw: _Draw, setting: str) -> Sensor:
     finger = setting == "bed"
     return Sensor(
-        high_pass=draw.log_between(0.1, 1.0) if finger else draw.log_between(0.03, 0.3),
+        high_pass=draw.log_between(0.05, 0.4) if finger else draw.log_between(0.03, 0.3),
+        low_pass=draw.log_between(6.0, 25.0) if finger else draw.log_between(5.0, 15.0),
         noise=draw.log_between(0.001, 0.02) if finger else draw.log_between(0.002, 0.06),
         bits=int(draw.between(10.0, 19.0)),
         full_scale=draw.log_between(3.0, 30.0) if finger else draw.log_between(10.0, 100.0),
