@@ -1,6 +1,7 @@
 # Everything runs in .venv, which is made when it is missing.
 #   make demo   distil a student and run it in C++ (DATA=folder for real recordings, QUICK=1 for a minute's version)
 #   make test   C++ and Python tests
+#   make test-arm, make test-old-cpus   C++ tests as other processors, under qemu
 #   make bench  speed, beside PyTorch and beside the runtimes that `make bench-peers` installs
 #   make lint   formatting, style, types
 #   make format put the formatting right
@@ -15,8 +16,9 @@ QUICK ?=
 CXX_FILES = $(shell find cpp tests/cpp -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.inl')
 PACKAGE_FILES := CMakeLists.txt $(shell find cmake cpp python -type f -not -name '*.so' -not -path '*/__pycache__/*')
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
+export CTEST_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: demo test test-cpp test-python sanitize bench bench-peers lint format clean
+.PHONY: demo test test-cpp test-python test-arm test-old-cpus sanitize bench bench-peers lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m training.demo $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
@@ -33,6 +35,19 @@ sanitize: $(VENV)/tools
 	$(BIN)/cmake --preset sanitize
 	$(BIN)/cmake --build --preset sanitize
 	$(BIN)/ctest --preset sanitize
+
+EMULATED_TESTS = PATH="$(abspath $(BIN)):$$PATH" cmake/emulated_tests.sh
+
+test-arm: $(VENV)/tools
+	@cmake/system_packages.sh $(PYTHON) aarch64-linux-gnu-g++:g++-aarch64-linux-gnu \
+	  arm-linux-gnueabihf-g++:g++-arm-linux-gnueabihf qemu-aarch64:qemu-user qemu-arm:qemu-user
+	$(EMULATED_TESTS) aarch64 cortex-a53=neon cortex-a76=neon_dot max=neon_dot
+	$(EMULATED_TESTS) armhf cortex-a7=scalar
+
+# No illegal instruction on a CPU without AVX, AVX2 or FMA.
+test-old-cpus: $(VENV)/tools
+	@cmake/system_packages.sh $(PYTHON) qemu-x86_64:qemu-user
+	$(EMULATED_TESTS) old-cpus qemu64=scalar Nehalem=scalar SandyBridge=scalar Haswell=avx2
 
 test-python: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS)

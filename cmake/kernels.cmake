@@ -1,16 +1,23 @@
-# One translation unit, one flag set, one symbol gate for each instruction set.
+# One translation unit, one flag set, one symbol gate and one contraction gate for each instruction set.
 
 add_library(ppgfast_kernels INTERFACE)
 
-# ppgfast_add_kernels(<isa> [flags...]): compiles cpp/src/kernels/<isa>.cpp and checks its symbols.
+# ppgfast_add_kernel_object(<target> <source> [flags...]): an object with a kernel's flags.
+function(ppgfast_add_kernel_object target source)
+  add_library(${target} OBJECT ${PROJECT_SOURCE_DIR}/cpp/src/kernels/${source})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/cpp/src)
+  target_link_libraries(${target} PRIVATE ppgfast_options)
+  ppgfast_pin_baseline(${target})
+  # -O3 in every build type: a table that is only tested when it is slow is not tested.
+  target_compile_options(${target} PRIVATE -O3 ${ARGN})
+endfunction()
+
+# ppgfast_add_kernels(<isa> [flags...]): compiles cpp/src/kernels/<isa>.cpp, checks its symbols and its arithmetic.
 function(ppgfast_add_kernels isa)
   set(object ppgfast_kernels_${isa})
-  add_library(${object} OBJECT cpp/src/kernels/${isa}.cpp)
-  target_include_directories(${object} PRIVATE cpp/src cpp/include)
-  target_link_libraries(${object} PRIVATE ppgfast_options)
-  ppgfast_pin_baseline(${object})
-  # -O3 in every build type: a table that is only tested when it is slow is not tested.
-  target_compile_options(${object} PRIVATE -O3 ${ARGN})
+  set(probe ppgfast_probe_${isa})
+  ppgfast_add_kernel_object(${object} ${isa}.cpp ${ARGN})
+  ppgfast_add_kernel_object(${probe} contraction_probe.cpp ${ARGN})
 
   set(stamp ${CMAKE_CURRENT_BINARY_DIR}/${object}.symbols)
   add_custom_command(
@@ -21,6 +28,16 @@ function(ppgfast_add_kernels isa)
     DEPENDS ${object} $<TARGET_OBJECTS:${object}> ${CMAKE_CURRENT_SOURCE_DIR}/cmake/check_symbols.cmake
     COMMAND_EXPAND_LISTS
     COMMENT "Checking the symbols of the ${isa} kernels")
+  set(arithmetic ${CMAKE_CURRENT_BINARY_DIR}/${object}.arithmetic)
+  add_custom_command(
+    OUTPUT ${arithmetic}
+    COMMAND ${CMAKE_COMMAND} -DOBJDUMP=${CMAKE_OBJDUMP} "-DOBJECT=$<TARGET_OBJECTS:${probe}>" -DTABLE=${isa}
+            -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/check_contraction.cmake
+    COMMAND ${CMAKE_COMMAND} -E touch ${arithmetic}
+    DEPENDS ${probe} $<TARGET_OBJECTS:${probe}> ${CMAKE_CURRENT_SOURCE_DIR}/cmake/check_contraction.cmake
+    COMMAND_EXPAND_LISTS
+    COMMENT "Checking the arithmetic of the ${isa} kernels")
+  add_custom_target(${object}_arithmetic ALL DEPENDS ${arithmetic})
   if(NOT PPGFAST_SANITIZE) # sanitizers add symbols of their own
     add_custom_target(${object}_symbols ALL DEPENDS ${stamp})
   endif()

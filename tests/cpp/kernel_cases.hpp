@@ -1,10 +1,15 @@
 // What tests of kernels share: the tables, inputs that are hard, and memory that notices a stray write.
 #pragma once
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <stdexcept>
 #include <vector>
 
 #include "cpu/select.hpp"
@@ -25,24 +30,37 @@ inline std::vector<const Kernels*> tables() {
   return found;
 }
 
-enum class Fill { zero, one, alternating, huge, tiny, ramp, random };
+enum class Fill { zero, one, alternating, huge, tiny, ramp, random, wild };  // wild: any finite number
 constexpr Fill fills[] = {Fill::zero, Fill::one,  Fill::alternating, Fill::huge,
-                          Fill::tiny, Fill::ramp, Fill::random};
+                          Fill::tiny, Fill::ramp, Fill::random,      Fill::wild};
 
-// Floats with a guard zone on both sides, starting `shift` floats after a 64-byte boundary.
+// Floats between canaries, ending `shift` floats before a page that nobody may touch: a read or a write
+// beyond the end is a crash, a write before the start is seen by intact(). A multiple of 16 floats starts at
+// 64 bytes, less the shift.
 class Guarded {
  public:
-  explicit Guarded(std::size_t n, std::size_t shift = 0) : n_(n), block_(n + 2 * zone + 16 + shift, canary) {
-    const auto address = reinterpret_cast<std::uintptr_t>(block_.data());
-    start_ = (64 - address % 64) % 64 / sizeof(float) + zone + shift;
-    std::fill_n(data(), n_, 0.0f);
+  explicit Guarded(std::size_t n, std::size_t shift = 0) : n_(n) {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t used = round_up((zone + n + shift) * sizeof(float), page);
+    length_ = used + page;
+    void* map = ::mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) throw std::runtime_error("mmap failed");
+    ::mprotect(static_cast<char*>(map) + used, page, PROT_NONE);
+    block_ = static_cast<float*>(map);
+    block_floats_ = used / sizeof(float);
+    start_ = block_floats_ - shift - n;
+    std::fill_n(block_ + start_ - zone, zone, canary);
+    std::fill_n(block_ + start_ + n, shift, canary);
   }
-  float* data() { return block_.data() + start_; }
+  ~Guarded() { ::munmap(block_, length_); }
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+
+  float* data() { return block_ + start_; }
   bool intact() const {
-    for (std::size_t i = 0; i < block_.size(); ++i) {
-      if ((i < start_ || i >= start_ + n_) && block_[i] != canary) return false;
-    }
-    return true;
+    const auto untouched = [](float x) { return x == canary; };
+    return std::all_of(block_ + start_ - zone, block_ + start_, untouched) &&
+           std::all_of(block_ + start_ + n_, block_ + block_floats_, untouched);
   }
   void fill(Fill how, std::mt19937& random) {
     std::normal_distribution<float> normal;
@@ -70,6 +88,12 @@ class Guarded {
         case Fill::random:
           data()[i] = normal(random);
           break;
+        case Fill::wild:
+          do {
+            const auto bits = static_cast<std::uint32_t>(random());
+            std::memcpy(data() + i, &bits, sizeof(bits));
+          } while (!std::isfinite(data()[i]));
+          break;
       }
     }
   }
@@ -77,12 +101,17 @@ class Guarded {
  private:
   static constexpr float canary = 12345.678f;
   static constexpr std::size_t zone = 32;
-  std::size_t n_, start_;
-  std::vector<float> block_;
+  std::size_t n_, start_, length_, block_floats_;
+  float* block_;
 };
 
+// Bit for bit, but for NaN: which of its many patterns comes out is up to the processor.
 inline bool same_bits(const float* a, const float* b, std::size_t n) {
-  return std::memcmp(a, b, n * sizeof(float)) == 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const bool both_nan = std::isnan(a[i]) && std::isnan(b[i]);
+    if (!both_nan && std::memcmp(a + i, b + i, sizeof(float)) != 0) return false;
+  }
+  return true;
 }
 
 }  // namespace kernel_cases

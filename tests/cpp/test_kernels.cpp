@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <random>
 #include <vector>
 
@@ -45,7 +46,8 @@ constexpr Epilogue epilogues[] = {Epilogue::none, Epilogue::relu, Epilogue::resi
 TEST(linear_matches_scalar_for_every_size) {
   for (const Kernels* table : tables()) {
     for (std::size_t rows = 0; rows <= 33; ++rows) {
-      for (std::size_t k : {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 40, 63, 65, 127, 129, 192, 255}) {
+      for (std::size_t k :
+           {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 63, 64, 65, 127, 128, 129, 192, 255}) {
         compare_linear(*table, rows, k, 1 + rows % 3, epilogues[(rows + k) % 4], Fill::random, rows % 16);
       }
     }
@@ -167,19 +169,24 @@ void fill_padded(Guarded& x, std::size_t rows, std::size_t width, Fill fill, std
   }
 }
 
+void compare_rmsnorm(const Kernels& table, std::size_t rows, std::size_t width, Fill fill) {
+  std::mt19937 random(static_cast<unsigned>(width));
+  const std::size_t count = rows * padded(width);
+  Guarded x(count), expected(count), got(count);
+  fill_padded(x, rows, width, fill, random);
+  scalar.rmsnorm_f32({x.data(), rows, width, padded(width), 1e-8f, expected.data()});
+  table.rmsnorm_f32({x.data(), rows, width, padded(width), 1e-8f, got.data()});
+  if (!CHECK(same_bits(expected.data(), got.data(), count)) || !CHECK(got.intact())) {
+    std::cout << "  rmsnorm_f32 " << table.name << " rows " << rows << " width " << width << " fill "
+              << static_cast<int>(fill) << "\n";
+  }
+}
+
 TEST(rmsnorm_matches_scalar) {
   for (const Kernels* table : tables()) {
-    for (std::size_t width : {1, 4, 15, 16, 17, 31, 32, 48, 100, 128, 255, 512}) {
-      for (Fill fill : fills) {
-        std::mt19937 random(11);
-        const std::size_t rows = 5, count = rows * padded(width);
-        Guarded x(count), expected(count), got(count);
-        fill_padded(x, rows, width, fill, random);
-        scalar.rmsnorm_f32({x.data(), rows, width, padded(width), 1e-8f, expected.data()});
-        table->rmsnorm_f32({x.data(), rows, width, padded(width), 1e-8f, got.data()});
-        CHECK(same_bits(expected.data(), got.data(), count));
-        CHECK(got.intact());
-      }
+    for (std::size_t width :
+         {1, 4, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 100, 127, 128, 129, 192, 255, 512}) {
+      for (Fill fill : fills) compare_rmsnorm(*table, 5, width, fill);
     }
   }
 }
@@ -215,9 +222,7 @@ TEST(attention_matches_scalar) {
     for (std::size_t tokens = 1; tokens <= 34; ++tokens)
       compare_attention(*table, tokens, 2, 32, Fill::random);
     for (std::size_t d_head : {16, 48, 64, 128}) compare_attention(*table, 11, 3, d_head, Fill::random);
-    for (Fill fill : {Fill::zero, Fill::one, Fill::alternating, Fill::tiny, Fill::ramp}) {
-      compare_attention(*table, 13, 1, 16, fill);
-    }
+    for (Fill fill : fills) compare_attention(*table, 13, 1, 16, fill);
   }
 }
 
@@ -239,29 +244,55 @@ TEST(attention_is_causal) {
   CHECK(!same_bits(before.data(), after.data(), tokens * d_head));
 }
 
+void compare_head(const Kernels& table, std::size_t tokens, std::size_t width, std::size_t outputs,
+                  Fill fill) {
+  std::mt19937 random(static_cast<unsigned>(width));
+  const std::size_t stride = padded(width), count = tokens * stride;
+  Guarded x(count), gain(count), shift(count), weight(outputs * count), bias(outputs);
+  Guarded expected(outputs), got(outputs), scratch(count);
+  fill_padded(x, tokens, width, fill, random);
+  fill_padded(gain, tokens, width, Fill::random, random);
+  fill_padded(shift, tokens, width, Fill::random, random);
+  fill_padded(weight, outputs * tokens, width, Fill::random, random);
+  bias.fill(Fill::random, random);
+  const auto run = [&](const Kernels& kernel, Guarded& y) {
+    kernel.head_f32({x.data(), tokens, width, stride, 1e-5f, gain.data(), shift.data(), weight.data(),
+                     bias.data(), outputs, y.data(), scratch.data()});
+  };
+  run(scalar, expected);
+  run(table, got);
+  if (!CHECK(same_bits(expected.data(), got.data(), outputs)) || !CHECK(got.intact() && scratch.intact())) {
+    std::cout << "  head_f32 " << table.name << " tokens " << tokens << " width " << width << " fill "
+              << static_cast<int>(fill) << "\n";
+  }
+}
+
 TEST(head_matches_scalar) {
   for (const Kernels* table : tables()) {
-    for (std::size_t width : {1, 15, 16, 17, 32, 100, 128}) {
-      for (Fill fill : fills) {
-        std::mt19937 random(static_cast<unsigned>(width));
-        const std::size_t tokens = 9, stride = padded(width), count = tokens * stride, outputs = 3;
-        Guarded x(count), gain(count), shift(count), weight(outputs * count), bias(outputs),
-            expected(outputs), got(outputs), scratch(count);
-        fill_padded(x, tokens, width, fill, random);
-        fill_padded(gain, tokens, width, Fill::random, random);
-        fill_padded(shift, tokens, width, Fill::random, random);
-        fill_padded(weight, outputs * tokens, width, Fill::random, random);
-        bias.fill(Fill::random, random);
-        const auto run = [&](const Kernels& kernel, Guarded& y) {
-          kernel.head_f32({x.data(), tokens, width, stride, 1e-5f, gain.data(), shift.data(), weight.data(),
-                           bias.data(), outputs, y.data(), scratch.data()});
-        };
-        run(scalar, expected);
-        run(*table, got);
-        CHECK(same_bits(expected.data(), got.data(), outputs));
-        CHECK(got.intact());
-        CHECK(scratch.intact());
-      }
+    for (std::size_t width : {1, 15, 16, 17, 31, 32, 33, 100, 127, 128, 129}) {
+      for (Fill fill : fills) compare_head(*table, 9, width, 3, fill);
+    }
+  }
+}
+
+// Shapes that nobody thought of. PPGFAST_KERNEL_FUZZ_ROUNDS asks for more of them.
+TEST(random_shapes_match_scalar) {
+  const char* const wanted = std::getenv("PPGFAST_KERNEL_FUZZ_ROUNDS");
+  const unsigned rounds = wanted == nullptr ? 150 : static_cast<unsigned>(std::strtoul(wanted, nullptr, 10));
+  std::mt19937 random(20);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
+  for (unsigned round = 0; round < rounds; ++round) {
+    const std::size_t rows = 1 + below(70), k = 1 + below(300), panels = 1 + below(5), shift = below(16);
+    const std::size_t tokens = 1 + below(60), heads = 1 + below(4), d_head = 16 * (1 + below(5));
+    const std::size_t width = 1 + below(300), outputs = 1 + below(4), weights = below(4);
+    const Fill fill = fills[below(8)];
+    const Epilogue epilogue = epilogues[below(4)];
+    for (const Kernels* table : tables()) {
+      compare_linear(*table, rows, k, panels, epilogue, fill, shift);
+      compare_linear_s8(*table, rows, k, panels * 16 - shift, epilogue, fill, static_cast<int>(weights));
+      compare_rmsnorm(*table, rows, width, fill);
+      compare_attention(*table, tokens, heads, d_head, fill);
+      compare_head(*table, tokens, width, outputs, fill);
     }
   }
 }

@@ -1,6 +1,8 @@
 // The polynomials that all tables share. Fitted for this project by iteratively reweighted least squares.
 #pragma once
 
+#include "strict_math.hpp"
+
 namespace ppgfast::kernels {
 
 // exp(x) = 2^n p(r) with n = round(x / ln 2), r = x - n ln 2 in two steps; p(r) = 1 + r + r^2 (c2 + r (c3 +

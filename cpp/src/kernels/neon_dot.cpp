@@ -20,30 +20,37 @@ namespace {
 struct Products {
   static constexpr size_t kr = 4;
 
-  // Sixteen outputs: the four inputs in one lane of q.
-  template <int lane>
-  static void dot(const int8_t* w, int8x16_t q, I16* sum) {
-    sum->a = vdotq_laneq_s32(sum->a, vld1q_s8(w), q, lane);
-    sum->b = vdotq_laneq_s32(sum->b, vld1q_s8(w + nr), q, lane);
-    sum->c = vdotq_laneq_s32(sum->c, vld1q_s8(w + 2 * nr), q, lane);
-    sum->d = vdotq_laneq_s32(sum->d, vld1q_s8(w + 3 * nr), q, lane);
+  // Sixteen outputs of each row: the four inputs in one lane of q.
+  template <int lane, int rows>
+  static inline void dot(const int8_t* w, const int8x16_t (&q)[rows], I16 (&sum)[rows]) {
+    w += lane * 4 * nr;
+    const int8x16_t a = vld1q_s8(w), b = vld1q_s8(w + nr), c = vld1q_s8(w + 2 * nr), d = vld1q_s8(w + 3 * nr);
+    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) {
+      sum[r].a = vdotq_laneq_s32(sum[r].a, a, q[r], lane);
+      sum[r].b = vdotq_laneq_s32(sum[r].b, b, q[r], lane);
+      sum[r].c = vdotq_laneq_s32(sum[r].c, c, q[r], lane);
+      sum[r].d = vdotq_laneq_s32(sum[r].d, d, q[r], lane);
+    }
   }
 
+  // Sixteen inputs at a time, in four groups; rows are padded to that, weights to one group.
   template <int rows>
   static inline void add(const int8_t* x, size_t stride, size_t k, const int8_t* w, I16 (&sum)[rows]) {
-    const size_t groups = (k + 3) / 4;
+    const size_t groups = (k + kr - 1) / kr;
+    int8x16_t q[rows];
     size_t g = 0;
-    for (; g + 4 <= groups; g += 4, w += 16 * nr) {
-      int8x16_t q[rows];
-      PPGFAST_UNROLL for (int r = 0; r < rows; ++r) q[r] = vld1q_s8(x + r * stride + 4 * g);
-      PPGFAST_UNROLL for (int r = 0; r < rows; ++r) dot<0>(w, q[r], &sum[r]);
-      PPGFAST_UNROLL for (int r = 0; r < rows; ++r) dot<1>(w + 4 * nr, q[r], &sum[r]);
-      PPGFAST_UNROLL for (int r = 0; r < rows; ++r) dot<2>(w + 8 * nr, q[r], &sum[r]);
-      PPGFAST_UNROLL for (int r = 0; r < rows; ++r) dot<3>(w + 12 * nr, q[r], &sum[r]);
+    for (; g + 4 <= groups; g += 4, x += 16, w += 16 * nr) {
+      PPGFAST_UNROLL for (int r = 0; r < rows; ++r) q[r] = vld1q_s8(x + r * stride);
+      dot<0>(w, q, sum);
+      dot<1>(w, q, sum);
+      dot<2>(w, q, sum);
+      dot<3>(w, q, sum);
     }
-    for (; g < groups; ++g, w += 4 * nr) {
-      PPGFAST_UNROLL for (int r = 0; r < rows; ++r) dot<0>(w, vld1q_s8(x + r * stride + 4 * g), &sum[r]);
-    }
+    if (g == groups) return;
+    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) q[r] = vld1q_s8(x + r * stride);
+    dot<0>(w, q, sum);
+    if (g + 1 < groups) dot<1>(w, q, sum);
+    if (g + 2 < groups) dot<2>(w, q, sum);
   }
 };
 
