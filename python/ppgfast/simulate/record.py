@@ -1,7 +1,7 @@
 """One simulated recording and its truth."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,16 +135,7 @@ def ppg_simulate(
     pulse, respiration, sensor : parameter groups; None takes their defaults.
     motion : an activity ("rest", "gestures", "walk", "run"), a schedule of them, or a `Motion`.
 
-    Raises
-    ------
-    ValueError, TypeError : a value outside its range, named together with the range.
-
-    Example
-    -------
-    >>> rising = ((0, 60), (70, 120))  # bpm at 0 s and at 60 s
-    >>> record = ppg_simulate(duration=60, sampling_rate=64, seed=1, heart_rate=rising, motion="run")
-    >>> record.hr(window=8, hop=2).shape
-    (27,)
+    Raises ValueError or TypeError that names a value outside its range, and the range.
     """
     check_number("duration", duration, 1.0, 1e6, "s")
     check_number("sampling_rate", sampling_rate, 10.0, 2000.0, "Hz")
@@ -165,20 +156,11 @@ def ppg_simulate(
     added = np.interp(times, moved.times, moved.artefact)
     reading = _sensor.read(times, sampling_rate, volume, added, device, seed)
 
-    scale = float(wave.amplitude)
-    signal, clean = (scale * reading.signal).astype(np.float32), (scale * reading.clean).astype(np.float32)
-    tolerance = scale * (NOISE_SIGMAS * device.noise + _sensor.resolution(device) + HARMLESS)
-    off = np.abs(signal.astype(np.float64) - clean) > tolerance
     inside = (beats.times >= 0.0) & (beats.times < duration)
     return Simulation(
-        signal=signal,
-        clean=clean,
+        **_signals(reading, device, float(wave.amplitude)),
         time=times,
         sampling_rate=float(sampling_rate),
-        artefact=off | reading.lost,
-        tolerance=tolerance,
-        lost=reading.lost,
-        gain=reading.gain.astype(np.float32),
         respiration=np.interp(times, course.times, course.respiration).astype(np.float32),
         acc=_sensor.sample_acceleration(duration, moved.times, moved.acceleration, device, seed),
         acc_rate=float(device.acc_rate),
@@ -190,6 +172,21 @@ def ppg_simulate(
         duration=float(duration),
         motion=arm,
     )
+
+
+def _signals(reading: _sensor.Reading, sensor: Sensor, scale: float) -> dict[str, Any]:
+    """The fields of `Simulation` that the sensor decides, in a.u."""
+    signal, clean = (scale * reading.signal).astype(np.float32), (scale * reading.clean).astype(np.float32)
+    tolerance = scale * (NOISE_SIGMAS * sensor.noise + _sensor.resolution(sensor) + HARMLESS)
+    far = np.abs(signal.astype(np.float64) - clean) > tolerance
+    return {
+        "signal": signal,
+        "clean": clean,
+        "artefact": far | reading.lost,
+        "tolerance": tolerance,
+        "lost": reading.lost,
+        "gain": reading.gain.astype(np.float32),
+    }
 
 
 def _group(name: str, kind: type[_G], value: object) -> _G:
