@@ -8,8 +8,9 @@ function(ppgfast_add_kernel_object target source)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/cpp/src)
   target_link_libraries(${target} PRIVATE ppgfast_options)
   ppgfast_pin_baseline(${target})
-  # -O3 in every build type: a table that is only tested when it is slow is not tested.
-  target_compile_options(${target} PRIVATE -O3 ${ARGN})
+  # -O3 in every build type: a table that is only tested when it is slow is not tested. Under sanitizers -O1, since the
+  # unrolled blocks with all their checks would take the compiler minutes.
+  target_compile_options(${target} PRIVATE $<IF:$<BOOL:${PPGFAST_SANITIZE}>,-O1,-O3> ${ARGN})
 endfunction()
 
 # ppgfast_add_kernels(<isa> [flags...]): compiles cpp/src/kernels/<isa>.cpp, checks its symbols and its arithmetic.
