@@ -6,11 +6,13 @@ from .mlp import MLP, Linear
 from .papagei import PaPaGei
 from .published import from_published
 from .registry import NAMES, build, from_config
+from .tcn import TCN
 
 __all__ = [
     "GPT",
     "MLP",
     "NAMES",
+    "TCN",
     "Linear",
     "Model",
     "Outputs",

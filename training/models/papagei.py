@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .convolution import KERNEL, SameConv1d, halve, pool_patches
 from .interface import BatchNorm1d, Model, Outputs, as_patches, tap_index
 
-KERNEL = 3
 STRIDE_EVERY = 2  # blocks 1, 3, 5 ... halve the length
 WIDEN_EVERY = 4  # blocks 4, 8, 12 ... double the channels
 N_EXPERTS = 3
@@ -53,15 +53,6 @@ class PaPaGeiConfig:
         return self.base_filters * 2 ** (block // WIDEN_EVERY)
 
 
-class SameConv1d(nn.Conv1d):
-    """Convolution with an output of ceil(length / stride); an odd sample of padding goes to the right."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        length, kernel, stride = x.shape[-1], self.kernel_size[0], self.stride[0]
-        padding = max(0, (-(-length // stride) - 1) * stride + kernel - length)
-        return super().forward(F.pad(x, (padding // 2, padding - padding // 2)))
-
-
 class Block(nn.Module):
     """BN, ReLU, dropout, convolution, twice, around an identity that is pooled and zero-padded to fit.
 
@@ -85,9 +76,7 @@ class Block(nn.Module):
         y = self.conv_1(y)  # (B, wide, l')
         y = self.dropout(F.relu(self.bn_2(y)))  # (B, wide, l')
         y = self.conv_2(y)  # (B, wide, l')
-        if self.stride == 2:
-            # An odd last sample is compared with zero, as published.
-            x = F.max_pool1d(F.pad(x, (0, x.shape[-1] % 2)), 2)  # (B, narrow, l')
+        x = halve(x) if self.stride == 2 else x  # (B, narrow, l')
         missing = y.shape[1] - x.shape[1]
         x = F.pad(x, (0, 0, missing // 2, missing - missing // 2))  # (B, wide, l')
         return y + x
@@ -180,9 +169,4 @@ class PaPaGei(Model):
         chosen = maps[index]
         if tap == "last":
             chosen = next(m for m in reversed(maps) if m.shape[-1] >= n_patches)
-        if chosen.shape[-1] < n_patches:
-            raise ValueError(
-                f"tap {tap!r} has {chosen.shape[-1]} positions for {n_patches} patches: take an earlier layer"
-            )
-        patches = F.adaptive_avg_pool1d(chosen, n_patches).transpose(1, 2)  # (B, N, channels)
-        return Outputs(prediction, feature, patches)
+        return Outputs(prediction, feature, pool_patches(chosen, n_patches, tap))

@@ -10,10 +10,12 @@ from .gpt import GPT, GPTConfig
 from .interface import Model
 from .mlp import MLP, Linear, LinearConfig, MLPConfig
 from .papagei import PaPaGei, PaPaGeiConfig
+from .tcn import TCN, TCNConfig
 
 KINDS: dict[str, tuple[type, type[Model]]] = {
     "gpt": (GPTConfig, GPT),
     "papagei": (PaPaGeiConfig, PaPaGei),
+    "tcn": (TCNConfig, TCN),
     "mlp": (MLPConfig, MLP),
     "linear": (LinearConfig, Linear),
 }
@@ -25,6 +27,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gpt250k": {"kind": "gpt", "d_model": 64, "n_layers": 5, "n_heads": 4},
     "gpt50k": {"kind": "gpt", "d_model": 32, "n_layers": 4, "n_heads": 4},
     "papagei": {"kind": "papagei"},
+    "tcn5k": {"kind": "tcn"},  # 4,993 weights for one output
     "mlp": {"kind": "mlp"},
     "linear": {"kind": "linear"},
 }
