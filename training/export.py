@@ -18,17 +18,24 @@ from training.models import Model
 from training.quantize import quantize_tensors
 
 PRECISIONS = {"f32": 0, "s8": 1}
-KINDS = {"linear": 0, "mlp": 1, "gpt": 2}
+KINDS = {"linear": 0, "mlp": 1, "gpt": 2, "papagei": 3, "tcn": 4}
 SCALINGS = {"none": 0, "minmax": 1, "zscore": 2}
 TASKS = {"none": 0, "hr": 1, "af": 2}
 UNITS = {"none": 0, "bpm": 1, "probability": 2}
 ACTIVATIONS = {"none": 0, "softmax": 1}
 
 # Config values that describe a kind's shape beyond those all kinds have.
-SHAPES = {"gpt": ("d_model", "n_layers", "n_heads"), "mlp": ("d_hidden",), "linear": ()}
+SHAPES: dict[str, tuple[str, ...]] = {
+    "gpt": ("d_model", "n_layers", "n_heads"),
+    "papagei": ("base_filters", "n_blocks", "d_classifier"),
+    "tcn": ("d_model", "n_blocks"),
+    "mlp": ("d_hidden",),
+    "linear": (),
+}
 
 # Name in the state dict (a regular expression) -> name in the file; None is left out on purpose: the
-# generative head predicts samples, not outputs, and the count of batches only matters to training.
+# generative head predicts samples, not outputs, PaPaGei's published heads are of its pre-training and the
+# first norm of its first block is never used, and the count of batches only matters to training.
 GPT_TENSORS: dict[str, str | None] = {
     r"generative\.(weight|bias)": None,
     r"(sep|patch\.weight|patch\.bias)": r"\1",
@@ -37,6 +44,20 @@ GPT_TENSORS: dict[str, str | None] = {
     r"layer\.(\d+)\.(ffn\.(?:norm|(?:up|down)\.(?:weight|bias)))": r"layer.\1.\2",
     r"(head\.(?:norm|linear)\.(?:weight|bias))": r"\1",
 }
+PAPAGEI_TENSORS: dict[str, str | None] = {
+    r"published_heads\..*": None,
+    r"block\.0\.bn_1\..*": None,
+    r".*\.num_batches_tracked": None,
+    r"((?:conv|block\.\d+\.conv_[12]|classifier\.(?:hidden|out))\.(?:weight|bias))": r"\1",
+    r"((?:bn|final_bn|block\.\d+\.bn_[12])\.(?:weight|bias))": r"\1",
+    r"(bn|final_bn|block\.\d+\.bn_[12])\.running_(mean|var)": r"\1.\2",
+}
+TCN_TENSORS: dict[str, str | None] = {
+    r".*\.num_batches_tracked": None,
+    r"((?:stem|block\.\d+\.conv_[12])\.weight|head\.(?:weight|bias))": r"\1",
+    r"((?:bn|block\.\d+\.bn_[12])\.(?:weight|bias))": r"\1",
+    r"(bn|block\.\d+\.bn_[12])\.running_(mean|var)": r"\1.\2",
+}
 MLP_TENSORS: dict[str, str | None] = {
     r"bn\.num_batches_tracked": None,
     r"((?:hidden|out)\.(?:weight|bias))": r"\1",
@@ -44,7 +65,13 @@ MLP_TENSORS: dict[str, str | None] = {
     r"bn\.running_(mean|var)": r"hidden.bn.\1",
 }
 LINEAR_TENSORS: dict[str, str | None] = {r"(out\.(?:weight|bias))": r"\1"}
-TENSORS = {"gpt": GPT_TENSORS, "mlp": MLP_TENSORS, "linear": LINEAR_TENSORS}
+TENSORS = {
+    "gpt": GPT_TENSORS,
+    "papagei": PAPAGEI_TENSORS,
+    "tcn": TCN_TENSORS,
+    "mlp": MLP_TENSORS,
+    "linear": LINEAR_TENSORS,
+}
 
 
 @dataclass(frozen=True)
@@ -145,7 +172,7 @@ def to_ppgf(
 
     Parameters
     ----------
-    module : a GPT, an MLP or a Linear with one channel; other kinds are a ValueError.
+    module : any model with one channel. Of a PaPaGei, the pooled patches take no part in a prediction.
     precision : "f32", or "s8": int8 weights, and activations rounded to int8 as they come.
     note : provenance: data, commit, licence. Shown to people, never parsed.
     selftest : (B, N, P) or (B, L) windows as a user would pass them, unscaled; stored with the answers of the
@@ -154,10 +181,6 @@ def to_ppgf(
     """
     stated = Contract(**contract)
     shape = module.config
-    if shape.kind not in KINDS:
-        raise ValueError(
-            f"the core runs {', '.join(KINDS)} models today, not {shape.kind}: distil it into one of them"
-        )
     if shape.channels != 1 or stated.channels != 1:
         raise ValueError(
             f"the model takes {shape.channels} channel(s) and the contract states {stated.channels}: "
@@ -202,6 +225,8 @@ def _tensors(module: Model) -> dict[str, NDArray[Any]]:
         if not torch.isfinite(value).all():
             raise ValueError(f"weight {key!r} holds NaN or infinity: the training diverged, train again")
         name = re.sub(rule, name, key)
-        name = re.sub(r"^layer\.(\d+)\.", lambda match: f"layer.{int(match[1]):02d}.", name)
+        name = re.sub(r"^(layer|block)\.(\d+)\.", lambda m: f"{m[1]}.{int(m[2]):02d}.", name)
+        if value.dim() == 3:  # a convolution (out, in, taps): the core stores time first, so taps come first
+            value = value.transpose(1, 2).flatten(1)
         tensors[name] = value.detach().cpu().numpy().astype(np.float32)
     return tensors

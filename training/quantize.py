@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,16 @@ LARGEST = 127
 PAIR_LIMIT = 129
 
 # Linears that stay float32: samples come in and outputs leave there.
-FLOAT_LINEARS = ("patch", "head.linear")
+FLOAT_LINEARS = ("patch", "head.linear", "stem", "head", "conv", "classifier.out")
 BATCHNORM_EPSILON = 1e-5
+
+# BatchNorm of a kind (a regular expression) -> the Linear or convolution it follows and is folded into. One
+# with a ReLU between (PaPaGei's bn_1 and final_bn) stays.
+FOLDED = {
+    "mlp": {r"hidden\.bn": "hidden"},
+    "papagei": {r"bn": "conv", r"block\.(\d+)\.bn_2": r"block.\1.conv_1"},
+    "tcn": {r"bn": "stem", r"block\.(\d+)\.bn_(\d)": r"block.\1.conv_\2"},
+}
 
 
 def quantize_weight(weight: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -49,14 +58,22 @@ def quantize_tensors(kind: str, tensors: Tensors) -> Tensors:
     What can be folded into the weights is, before they are rounded.
     """
     tensors = dict(tensors)
-    if kind == "mlp":
-        _fold_batchnorm(tensors)
+    first = tensors.get({"papagei": "conv.weight", "tcn": "stem.weight"}.get(kind, ""))
+    if first is not None and len(first) % 2:
+        raise ValueError(
+            f"int8 takes inputs in pairs: the {kind} has {len(first)} channels, expected an even number"
+        )
     if kind == "gpt":
         _fold_norms(tensors)
-    for name in [n.removesuffix(".weight") for n in tensors if n.endswith(".weight")]:
-        if name in FLOAT_LINEARS or name == "head.norm":
-            continue
-        tensors[f"{name}.weight"], tensors[f"{name}.scale"] = quantize_weight(tensors[f"{name}.weight"])
+    for rule, linear in FOLDED.get(kind, {}).items():
+        for norm in [name.removesuffix(".var") for name in tensors if re.fullmatch(rf"{rule}\.var", name)]:
+            _fold_batchnorm(tensors, norm, re.sub(rule, linear, norm))
+    for name in [n.removesuffix(".weight") for n, value in tensors.items() if value.ndim == 2]:
+        weight = tensors[f"{name}.weight"]
+        if name in FLOAT_LINEARS:
+            tensors[f"{name}.weight"] = weight.astype(np.float32)
+        else:
+            tensors[f"{name}.weight"], tensors[f"{name}.scale"] = quantize_weight(weight)
     return tensors
 
 
@@ -74,11 +91,12 @@ def _fold_norms(tensors: Tensors) -> None:
                 tensors[name] = tensors[name] * scale
 
 
-def _fold_batchnorm(tensors: Tensors) -> None:
+def _fold_batchnorm(tensors: Tensors, norm: str, linear: str) -> None:
     """BatchNorm in eval mode multiplies the rows of the Linear before it and shifts its bias."""
     weight, bias, mean, var = (
-        tensors.pop(f"hidden.bn.{name}").astype(np.float64) for name in ("weight", "bias", "mean", "var")
+        tensors.pop(f"{norm}.{name}").astype(np.float64) for name in ("weight", "bias", "mean", "var")
     )
     gain = weight / np.sqrt(var + BATCHNORM_EPSILON)
-    tensors["hidden.weight"] = tensors["hidden.weight"] * gain[:, None]
-    tensors["hidden.bias"] = ((tensors["hidden.bias"] - mean) * gain + bias).astype(np.float32)
+    before = tensors.get(f"{linear}.bias", np.zeros_like(mean))
+    tensors[f"{linear}.weight"] = tensors[f"{linear}.weight"] * gain[:, None]
+    tensors[f"{linear}.bias"] = ((before - mean) * gain + bias).astype(np.float32)

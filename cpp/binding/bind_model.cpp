@@ -162,7 +162,7 @@ const char* spelled(const char* const (&names)[n], Enum value) {
 }
 
 py::dict info(const SharedModel& shared) {
-  static const char* const kinds[] = {"linear", "mlp", "gpt"};
+  static const char* const kinds[] = {"linear", "mlp", "gpt", "papagei", "tcn"};
   static const char* const precisions[] = {"f32", "s8"};
   static const char* const scalings[] = {"none", "minmax", "zscore"};
   static const char* const tasks[] = {"none", "hr", "af"};
@@ -177,6 +177,11 @@ py::dict info(const SharedModel& shared) {
   if (c.kind == Kind::gpt) {
     shape["n_layers"] = c.n_layers;
     shape["n_heads"] = c.n_heads;
+  }
+  if (c.kind == Kind::papagei || c.kind == Kind::tcn) shape["n_blocks"] = c.n_blocks;
+  if (c.kind == Kind::papagei) {
+    shape["base_filters"] = c.base_filters;
+    shape["d_classifier"] = c.d_classifier;
   }
   py::object filter = py::none();
   if (c.filter_order > 0) filter = py::make_tuple(c.filter_low, c.filter_high, c.filter_order);
@@ -221,8 +226,8 @@ windows, threads : as for `predict`.
 
 Returns
 -------
-float32 array (T, d) for one window, else (B, T, d). For a gpt T = N + 1, the first row being the SEP token; for an
-mlp T = 1.
+float32 array (T, d) for one window, else (B, T, d). For a gpt T = N + 1, the first row being the SEP token;
+else T = 1: the hidden units of an mlp, the mean over time of a papagei or tcn.
 
 Raises
 ------

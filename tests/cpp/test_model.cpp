@@ -1,4 +1,5 @@
-// A model from its bytes to its predictions: the stored answers, no allocation after load, no dependence on scratch.
+// A model from its bytes to its predictions: the stored answers, no allocation after load, no dependence on
+// scratch.
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -23,8 +24,12 @@ bool refused() {
 }
 }  // namespace
 
-void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return refused() ? nullptr : std::malloc(n); }
-void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return refused() ? nullptr : std::malloc(n); }
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
+  return refused() ? nullptr : std::malloc(n);
+}
+void* operator new[](std::size_t n, const std::nothrow_t&) noexcept {
+  return refused() ? nullptr : std::malloc(n);
+}
 void* operator new(std::size_t n) {
   ++allocations;
   void* block = std::malloc(n);
@@ -46,8 +51,9 @@ namespace {
 
 using namespace ppgfast;
 
-constexpr const char* golden_models[] = {"v1.0_gpt_f32", "v1.0_mlp_f32", "v1.0_linear_f32",
-                                         "v1.0_gpt_s8",  "v1.0_mlp_s8",  "v1.0_linear_s8"};
+constexpr const char* golden_models[] = {
+    "v1.0_gpt_f32", "v1.0_papagei_f32", "v1.0_tcn_f32", "v1.0_mlp_f32", "v1.0_linear_f32",
+    "v1.0_gpt_s8",  "v1.0_papagei_s8",  "v1.0_tcn_s8",  "v1.0_mlp_s8",  "v1.0_linear_s8"};
 
 std::string path_of(const std::string& name) {
   return std::string(PPGFAST_TEST_DATA) + "/models/" + name + ".ppgf";

@@ -17,57 +17,103 @@ from ppgfast import format as ppgf
 from training.quantize import quantize_tensors
 
 HERE = Path(__file__).resolve().parent
-KINDS = ("linear", "mlp", "gpt")
+KINDS = ("linear", "mlp", "gpt", "papagei", "tcn")
 SHAPES = {  # kind: model.* config
     "linear": {"n_outputs": 2, "n_patches": 3, "patch": 5},
     "mlp": {"n_outputs": 2, "n_patches": 4, "patch": 9, "d_hidden": 21},
     "gpt": {"n_outputs": 3, "n_patches": 5, "patch": 7, "d_model": 24, "n_layers": 2, "n_heads": 2},
+    "papagei": {
+        "n_outputs": 2,
+        "n_patches": 3,
+        "patch": 4,  # 12 samples, halved to 6, 3, 2, 1
+        "base_filters": 6,
+        "n_blocks": 9,
+        "d_classifier": 10,
+    },
+    "tcn": {"n_outputs": 2, "n_patches": 5, "patch": 9, "d_model": 10, "n_blocks": 3},
 }
 CONTRACTS = {
     "linear": {"input.scaling": 0, "output.task": 0, "output.units": 0, "output.activation": 0},
     "mlp": {"input.scaling": 2, "output.task": 2, "output.units": 2, "output.activation": 1},
     "gpt": {"input.scaling": 1, "output.task": 1, "output.units": 1, "output.activation": 0},
+    "papagei": {"input.scaling": 2, "output.task": 1, "output.units": 1, "output.activation": 0},
+    "tcn": {"input.scaling": 1, "output.task": 2, "output.units": 2, "output.activation": 1},
 }
 WINDOWS = 6
+Shapes = dict[str, tuple[int, ...]]
 
 
-def tensor_shapes(kind: str) -> dict[str, tuple[int, ...]]:
-    s = SHAPES[kind]
+def linear_shapes(s: dict[str, int]) -> Shapes:
     L, C = s["n_patches"] * s["patch"], s["n_outputs"]
-    if kind == "linear":
-        return {"out.weight": (C, L), "out.bias": (C,)}
-    if kind == "mlp":
-        h = s["d_hidden"]
-        batchnorm = {f"hidden.bn.{name}": (h,) for name in ("weight", "bias", "mean", "var")}
-        return {
-            "hidden.weight": (h, L),
-            "hidden.bias": (h,),
-            **batchnorm,
-            "out.weight": (C, h),
-            "out.bias": (C,),
-        }
-    d, T = s["d_model"], s["n_patches"] + 1
-    shapes: dict[str, tuple[int, ...]] = {"patch.weight": (d, s["patch"]), "patch.bias": (d,), "sep": (d,)}
+    return weight_and_bias("out", C, L)
+
+
+def mlp_shapes(s: dict[str, int]) -> Shapes:
+    L, C, h = s["n_patches"] * s["patch"], s["n_outputs"], s["d_hidden"]
+    return {**weight_and_bias("hidden", h, L), **batchnorm("hidden.bn", h), **weight_and_bias("out", C, h)}
+
+
+def gpt_shapes(s: dict[str, int]) -> Shapes:
+    d, T, C = s["d_model"], s["n_patches"] + 1, s["n_outputs"]
+    shapes = {**weight_and_bias("patch", d, s["patch"]), "sep": (d,)}
     for i in range(s["n_layers"]):
         layer = f"layer.{i:02d}"
         shapes[f"{layer}.attention.norm"] = shapes[f"{layer}.ffn.norm"] = (d,)
         shapes[f"{layer}.attention.rotary"] = (d // s["n_heads"] // 4,)
         for name in ("query", "key", "value", "out"):
-            shapes[f"{layer}.attention.{name}.weight"] = (d, d)
-            shapes[f"{layer}.attention.{name}.bias"] = (d,)
-        shapes |= {f"{layer}.ffn.up.weight": (4 * d, d), f"{layer}.ffn.up.bias": (4 * d,)}
-        shapes |= {f"{layer}.ffn.down.weight": (d, 4 * d), f"{layer}.ffn.down.bias": (d,)}
+            shapes |= weight_and_bias(f"{layer}.attention.{name}", d, d)
+        shapes |= weight_and_bias(f"{layer}.ffn.up", 4 * d, d) | weight_and_bias(
+            f"{layer}.ffn.down", d, 4 * d
+        )
     shapes |= {"head.norm.weight": (T * d,), "head.norm.bias": (T * d,)}
-    return shapes | {"head.linear.weight": (C, T * d), "head.linear.bias": (C,)}
+    return shapes | weight_and_bias("head.linear", C, T * d)
+
+
+def papagei_shapes(s: dict[str, int]) -> Shapes:
+    width = s["base_filters"]
+    shapes = weight_and_bias("conv", width, 3) | batchnorm("bn", width)
+    for i in range(s["n_blocks"]):
+        block, narrow, width = f"block.{i:02d}", width, s["base_filters"] << i // 4
+        shapes |= weight_and_bias(f"{block}.conv_1", width, 3 * narrow) | batchnorm(f"{block}.bn_2", width)
+        shapes |= weight_and_bias(f"{block}.conv_2", width, 3 * width)
+        if i > 0:
+            shapes |= batchnorm(f"{block}.bn_1", narrow)
+    shapes |= batchnorm("final_bn", width) | weight_and_bias("classifier.hidden", s["d_classifier"], width)
+    return shapes | weight_and_bias("classifier.out", s["n_outputs"], s["d_classifier"])
+
+
+def tcn_shapes(s: dict[str, int]) -> Shapes:
+    d = s["d_model"]
+    shapes = {"stem.weight": (d, 9), **batchnorm("bn", d), **weight_and_bias("head", s["n_outputs"], d)}
+    for i, k in itertools.product(range(s["n_blocks"]), (1, 2)):
+        shapes |= {f"block.{i:02d}.conv_{k}.weight": (d, 3 * d), **batchnorm(f"block.{i:02d}.bn_{k}", d)}
+    return shapes
+
+
+def weight_and_bias(name: str, n: int, k: int) -> Shapes:
+    return {f"{name}.weight": (n, k), f"{name}.bias": (n,)}
+
+
+def batchnorm(name: str, n: int) -> Shapes:
+    return {f"{name}.{part}": (n,) for part in ("weight", "bias", "mean", "var")}
+
+
+TENSORS = {
+    "linear": linear_shapes,
+    "mlp": mlp_shapes,
+    "gpt": gpt_shapes,
+    "papagei": papagei_shapes,
+    "tcn": tcn_shapes,
+}
 
 
 def model(kind: str) -> tuple[dict[str, int | float], dict[str, np.ndarray]]:
     random = np.random.default_rng(20)
     tensors: dict[str, np.ndarray] = {}
-    for name, shape in tensor_shapes(kind).items():
+    for name, shape in TENSORS[kind](SHAPES[kind]).items():
         scale = 1.0 / np.sqrt(shape[-1]) if len(shape) > 1 else 0.3
         value = scale * random.standard_normal(shape)
-        if name.endswith((".norm", "norm.weight", "bn.weight", "bn.var")):
+        if name.endswith((".norm", ".var")) or (name.endswith(".weight") and len(shape) == 1):
             value = 1.0 + np.abs(value)
         if name.endswith("rotary"):
             value = 10000.0 ** -(np.arange(shape[0]) / shape[0])
@@ -79,7 +125,8 @@ def model(kind: str) -> tuple[dict[str, int | float], dict[str, np.ndarray]]:
     config |= {"input.sampling_rate": 40.0, "input.hop": s["patch"]}
     config |= {"input.window": s["n_patches"] * s["patch"], "input.channels": 1, "input.polarity": 1}
     config |= {"input.filter_low": 0.5, "input.filter_high": 8.0, "input.filter_order": 3}
-    config |= {"output.mean": 75.0 if kind == "gpt" else 0.0, "output.std": 20.0 if kind == "gpt" else 1.0}
+    is_hr = CONTRACTS[kind]["output.task"] == 1
+    config |= {"output.mean": 75.0 if is_hr else 0.0, "output.std": 20.0 if is_hr else 1.0}
     tensors["note"] = np.frombuffer("Random weights, for tests. µ".encode(), np.uint8)
     return config | CONTRACTS[kind], tensors
 

@@ -15,7 +15,11 @@ import ppgfast
 from ppgfast import format as ppgf
 
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
-KINDS = ("gpt_f32", "mlp_f32", "linear_f32", "gpt_s8", "mlp_s8", "linear_s8")
+KINDS = tuple(
+    f"{kind}_{precision}"
+    for precision in ("f32", "s8")
+    for kind in ("gpt", "papagei", "tcn", "mlp", "linear")
+)
 ISAS = [isa for isa, supported in ppgfast.cpu()["isas"].items() if supported]
 
 
@@ -72,7 +76,18 @@ def test_embed(isa):
     assert hidden.shape == (6, 6, 24)
     np.testing.assert_array_equal(hidden, ppgfast.load(path_of("gpt_f32"), isa="scalar").embed(windows))
     np.testing.assert_array_equal(model.embed(windows[0].ravel()), hidden[0])
-    assert ppgfast.load(path_of("mlp_f32")).embed(np.zeros((2, 36), np.float32)).shape == (2, 1, 21)
+
+
+@pytest.mark.parametrize(("kind", "width"), [("mlp", 21), ("papagei", 24), ("tcn", 10)])
+@pytest.mark.parametrize("isa", ISAS)
+def test_embed_gives_one_vector_where_there_are_no_tokens(kind, width, isa):
+    windows = ppgf.read(path_of(f"{kind}_f32")).tensors["selftest.input"]
+    model = ppgfast.load(path_of(f"{kind}_f32"), isa=isa)
+    hidden = model.embed(windows)
+    assert hidden.shape == (6, 1, width)
+    assert model.info["shape"]["d_model"] == width
+    np.testing.assert_array_equal(hidden, ppgfast.load(path_of(f"{kind}_f32"), isa="scalar").embed(windows))
+    np.testing.assert_array_equal(model.embed(windows[1].ravel()), hidden[1])
 
 
 def test_a_linear_model_has_nothing_to_embed():
@@ -160,6 +175,16 @@ def test_info_states_the_contract(gpt):
     assert info["parameters"] == sum(value.size for value in weights)
     assert info["note"] == "Random weights, for tests. µ"
     assert repr(gpt) == f"<ppgfast.Model gpt task=hr window=35 isa={info['isa']}>"
+
+
+def test_info_tells_every_shape():
+    shape = ppgfast.load(path_of("papagei_s8")).info["shape"]
+    assert shape == {
+        "n_outputs": 2, "n_patches": 3, "patch": 4, "d_model": 24,
+        "n_blocks": 9, "base_filters": 6, "d_classifier": 10,
+    }  # fmt: skip
+    shape = ppgfast.load(path_of("tcn_f32")).info["shape"]
+    assert shape == {"n_outputs": 2, "n_patches": 5, "patch": 9, "d_model": 10, "n_blocks": 3}
 
 
 def windows(batch: int = 2) -> np.ndarray:

@@ -11,7 +11,8 @@ from ppgfast import format as ppgf
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
 
 
-KINDS = ["gpt_f32", "mlp_f32", "linear_f32", "gpt_s8", "mlp_s8", "linear_s8"]
+S8 = ["gpt_s8", "papagei_s8", "tcn_s8", "mlp_s8", "linear_s8"]
+KINDS = [*(kind.replace("s8", "f32") for kind in S8), *S8]
 
 
 def content(kind: str = "gpt_f32") -> tuple[dict, dict]:
@@ -61,6 +62,41 @@ def test_config_out_of_range(name, value):
     config, tensors = content()
     config[name] = value
     assert status_of(config, tensors) == ("bad_config_value", name)
+
+
+CONVOLUTIONAL = {
+    ("papagei", "model.base_filters"): (0, -1, 16385, 2**63 - 1),
+    ("papagei", "model.n_blocks"): (0, -1, 100, 53, 2**63 - 1),  # 53 blocks end with 6 * 2^13 channels
+    ("papagei", "model.d_classifier"): (0, -1, 16385, 2**63 - 1),
+    ("tcn", "model.d_model"): (0, -1, 16385, 2**63 - 1),
+    ("tcn", "model.n_blocks"): (0, -1, 100, 2**63 - 1),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [(*place, value) for place, values in CONVOLUTIONAL.items() for value in values],
+)
+def test_config_of_a_convolution_out_of_range(kind, name, value):
+    config, tensors = content(f"{kind}_f32")
+    config[name] = value
+    assert status_of(config, tensors) == ("bad_config_value", name)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("papagei", "model.base_filters"), ("tcn", "model.d_model")])
+def test_int8_needs_an_even_number_of_channels(kind, name):
+    config, tensors = content(f"{kind}_s8")
+    config[name] = 7
+    assert status_of(config, tensors) == ("bad_config_value", name)
+
+
+@pytest.mark.parametrize("kind", ["papagei", "tcn"])
+def test_a_convolution_has_a_longest_window(kind):
+    config, tensors = content(f"{kind}_f32")
+    config |= {"model.n_patches": 4096, "model.patch": 16, "input.window": 65536}
+    ppgfast.load(ppgf.dumps(config, tensors))
+    config |= {"model.n_patches": 4096, "model.patch": 17, "input.window": 4096 * 17}
+    assert status_of(config, tensors) == ("bad_config_value", "input.window")
 
 
 @pytest.mark.parametrize("name", [*INTEGERS, *REALS])
@@ -113,7 +149,7 @@ def test_shape_dtype_and_values_of_every_tensor(kind):
             assert status_of(config, {**tensors, name: broken}) == (status, name)
 
 
-@pytest.mark.parametrize("kind", ["gpt_s8", "mlp_s8", "linear_s8"])
+@pytest.mark.parametrize("kind", S8)
 def test_int8_weights_keep_to_what_the_kernels_need(kind):
     config, tensors = content(kind)
     for name, value in tensors.items():
@@ -140,7 +176,7 @@ def test_values_with_a_range_of_their_own():
     assert status_of(config, tensors) == ("tensor_out_of_range", "layer.01.attention.rotary")
 
 
-@pytest.mark.parametrize("kind", [-1, 3, 2**62])
+@pytest.mark.parametrize("kind", [-1, 5, 2**62])
 def test_an_unknown_kind(kind):
     config, tensors = content()
     assert status_of({**config, "model.kind": kind}, tensors) == ("unknown_model_kind", "model.kind")

@@ -8,6 +8,7 @@ import ppgfast
 from ppgfast import format as ppgf
 from training.export import to_ppgf
 from training.models import build, from_published
+from training.models.tcn import STEM_KERNEL
 
 LAYER = {
     "attention.norm": (16,),
@@ -20,6 +21,12 @@ LAYER = {
     "ffn.down.weight": (16, 64),
     "ffn.down.bias": (16,),
 }
+
+
+def norm(name, n):
+    return {f"{name}.{part}": (n,) for part in ("weight", "bias", "mean", "var")}
+
+
 TENSORS = {
     "gpt": {
         "patch.weight": (16, 10),
@@ -31,10 +38,40 @@ TENSORS = {
         "head.linear.weight": (2, 80),
         "head.linear.bias": (2,),
     },
+    "papagei": {
+        "conv.weight": (4, 3),
+        "conv.bias": (4,),
+        **norm("bn", 4),
+        **{f"block.{i:02d}.conv_1.weight": (8 if i == 4 else 4, 12) for i in range(5)},
+        **{f"block.{i:02d}.conv_1.bias": (8 if i == 4 else 4,) for i in range(5)},
+        **{f"block.{i:02d}.conv_2.weight": (8, 24) if i == 4 else (4, 12) for i in range(5)},
+        **{f"block.{i:02d}.conv_2.bias": (8 if i == 4 else 4,) for i in range(5)},
+        **{key: shape for i in range(1, 5) for key, shape in norm(f"block.{i:02d}.bn_1", 4).items()},
+        **{key: shape for i in range(4) for key, shape in norm(f"block.{i:02d}.bn_2", 4).items()},
+        **norm("block.04.bn_2", 8),
+        **norm("final_bn", 8),
+        "classifier.hidden.weight": (6, 8),
+        "classifier.hidden.bias": (6,),
+        "classifier.out.weight": (2, 6),
+        "classifier.out.bias": (2,),
+    },
+    "tcn": {
+        "stem.weight": (16, STEM_KERNEL),
+        **norm("bn", 16),
+        **{f"block.{i:02d}.conv_{k}.weight": (16, 48) for i in range(3) for k in (1, 2)},
+        **{
+            key: shape
+            for i in range(3)
+            for k in (1, 2)
+            for key, shape in norm(f"block.{i:02d}.bn_{k}", 16).items()
+        },
+        "head.weight": (2, 16),
+        "head.bias": (2,),
+    },
     "mlp": {
         "hidden.weight": (128, 40),
         "hidden.bias": (128,),
-        **{f"hidden.bn.{name}": (128,) for name in ("weight", "bias", "mean", "var")},
+        **norm("hidden.bn", 128),
         "out.weight": (2, 128),
         "out.bias": (2,),
     },
@@ -62,6 +99,8 @@ BARE = {
 }
 SHAPES = {
     "gpt": {"model.kind": 2, "model.d_model": 16, "model.n_layers": 11, "model.n_heads": 2},
+    "papagei": {"model.kind": 3, "model.base_filters": 4, "model.n_blocks": 5, "model.d_classifier": 6},
+    "tcn": {"model.kind": 4, "model.d_model": 16, "model.n_blocks": 3},
     "mlp": {"model.kind": 1, "model.d_hidden": 128},
     "linear": {"model.kind": 0},
 }
@@ -69,14 +108,20 @@ SHAPES = {
 
 def model(kind, n_outputs=2):
     torch.manual_seed(0)
-    options = {"d_model": 16, "n_heads": 2, "n_layers": 11} if kind == "gpt" else {}
-    name = "gpt50k" if kind == "gpt" else kind
+    name, options = {
+        "gpt": ("gpt50k", {"d_model": 16, "n_heads": 2, "n_layers": 11}),
+        "papagei": (
+            "papagei",
+            {"base_filters": 4, "n_blocks": 5, "d_classifier": 6, "published_heads": True},
+        ),
+        "tcn": ("tcn5k", {}),
+    }.get(kind, (kind, {}))
     module = build(name, n_patches=4, patch=10, n_outputs=n_outputs, **options)
     module(torch.rand(8, 4, 10))  # moves the running statistics of batch normalisation
     return module
 
 
-@pytest.mark.parametrize("kind", ["gpt", "mlp", "linear"])
+@pytest.mark.parametrize("kind", TENSORS)
 def test_without_a_contract_the_file_is_the_module(tmp_path, kind):
     module = model(kind)
     to_ppgf(module, tmp_path / "a.ppgf")
@@ -101,6 +146,13 @@ def test_weights_keep_their_bits(tmp_path):
     dropped = sum(value.numel() for key, value in state.items() if key.startswith("generative."))
     assert stored == sum(value.numel() for value in state.values()) - dropped
 
+    tcn = model("tcn")
+    to_ppgf(tcn, tmp_path / "a.ppgf")
+    tensors = ppgf.read(tmp_path / "a.ppgf").tensors
+    taps_first = tcn.block[2].conv_1.weight.detach().permute(0, 2, 1).reshape(16, 48)
+    assert np.array_equal(tensors["block.02.conv_1.weight"], taps_first)
+    assert np.array_equal(tensors["block.02.bn_1.var"], tcn.block[2].bn_1.running_var)
+
     mlp = model("mlp")
     to_ppgf(mlp, tmp_path / "b.ppgf")
     tensors = ppgf.read(tmp_path / "b.ppgf").tensors
@@ -108,7 +160,7 @@ def test_weights_keep_their_bits(tmp_path):
     assert np.array_equal(tensors["hidden.bn.mean"], mlp.bn.running_mean)
 
 
-@pytest.mark.parametrize("kind", ["gpt", "mlp", "linear"])
+@pytest.mark.parametrize("kind", TENSORS)
 def test_a_weight_that_no_rule_knows_is_an_error(tmp_path, kind):
     module = model(kind)
     module.register_buffer("gate", torch.ones(3))
@@ -189,7 +241,7 @@ def test_the_self_test_holds_raw_windows_and_finished_outputs(tmp_path, scaling)
 
 def test_the_core_answers_as_the_self_test(tmp_path):
     windows = np.random.default_rng(0).normal(500, 30, size=(5, 4, 10)).astype(np.float32)
-    for kind in ("gpt", "mlp", "linear"):
+    for kind in TENSORS:
         for contract in (
             {"task": "hr", "scaling": "minmax", "label_mean": 80.0},
             {"task": "af", "scaling": "zscore"},
@@ -243,10 +295,6 @@ def test_an_unknown_keyword_is_refused(tmp_path):
 
 
 def test_models_that_the_core_cannot_run_are_refused(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"the core runs linear, mlp, gpt models today, not papagei: distil it"
-    ):
-        to_ppgf(build("papagei", n_patches=4, base_filters=4), tmp_path / "a.ppgf")
     with pytest.raises(ValueError, match=r"takes 4 channel\(s\) and the contract states 1"):
         to_ppgf(build("mlp", n_patches=4, channels=4), tmp_path / "a.ppgf")
     module = model("mlp")

@@ -9,7 +9,7 @@
 
 namespace ppgfast {
 
-enum class Kind : std::int64_t { linear = 0, mlp = 1, gpt = 2 };
+enum class Kind : std::int64_t { linear = 0, mlp = 1, gpt = 2, papagei = 3, tcn = 4 };
 enum class Precision : std::int64_t { f32 = 0, s8 = 1 };  // of the weights; s8 quantises activations too
 enum class Scaling : std::int64_t { none = 0, minmax = 1, zscore = 2 };
 enum class Task : std::int64_t { none = 0, hr = 1, af = 2 };
@@ -23,9 +23,12 @@ struct ModelConfig {
   std::uint32_t n_outputs = 0;
   std::uint32_t n_patches = 0;
   std::uint32_t patch = 0;     // samples per patch
-  std::uint32_t d_model = 0;   // gpt: width; mlp: hidden units; linear: 0
+  std::uint32_t d_model = 0;   // width of the hidden states that `embed` returns; linear: 0
   std::uint32_t n_layers = 0;  // gpt only, as n_heads is
   std::uint32_t n_heads = 0;
+  std::uint32_t n_blocks = 0;      // papagei and tcn
+  std::uint32_t base_filters = 0;  // papagei only: channels of the first block
+  std::uint32_t d_classifier = 0;  // papagei only: hidden units of the classifier
 
   double sampling_rate = 0.0;  // Hz; 0 = not stated
   std::uint32_t window = 0;    // samples
@@ -57,7 +60,7 @@ class Model {
   const ModelConfig& config() const noexcept;
   const char* isa() const noexcept;
   std::size_t tokens()
-      const noexcept;  // rows of one window's hidden states: patches + 1 (gpt), 1 (mlp), 0 (linear)
+      const noexcept;  // rows of one window's hidden states: patches + 1 (gpt), 0 (linear), else 1
   std::size_t parameters() const noexcept;    // numbers in the file's tensors that take part in a prediction
   std::size_t weight_bytes() const noexcept;  // packed weights held in memory
   const char* note() const noexcept;          // provenance, as text; empty when the file has none
@@ -70,8 +73,8 @@ class Model {
   // Never fails, allocates, locks or throws.
   void predict(const float* windows, std::size_t batch, float* predictions, void* scratch) const noexcept;
 
-  // windows (batch, window) -> hidden states of the last layer (batch, tokens, d_model). Not for linear
-  // models.
+  // windows (batch, window) -> hidden states of the last layer (batch, tokens, d_model): of every token
+  // (gpt), the hidden units (mlp), the mean over time (papagei, tcn). Not for linear models.
   void embed(const float* windows, std::size_t batch, float* hidden, void* scratch) const noexcept;
 
   struct Impl;

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "model/papagei.hpp"
+
 namespace ppgfast {
 namespace {
 
@@ -78,6 +80,7 @@ class ConfigReader {
 // Bounds far beyond any PPG model, and small enough that no product of them overflows.
 constexpr std::int64_t most_outputs = 4096, most_patches = 4096, longest_patch = 16384, widest = 16384,
                        deepest = 99;
+constexpr std::int64_t longest_window = 65536;  // of a convolutional model, whose activations are that long
 constexpr std::int64_t longest_sum_s8 = 65536;  // inputs of a product: 254 * 127 * 65536 fits into int32
 constexpr double largest = 1e9;
 
@@ -86,13 +89,36 @@ void read_shape(ConfigReader& read, ModelConfig& c) noexcept {
   c.n_outputs = read.size("model.n_outputs", 1, most_outputs);
   c.n_patches = read.size("model.n_patches", 1, most_patches);
   c.patch = read.size("model.patch", 1, longest_patch);
-  if (c.kind == Kind::mlp) c.d_model = read.size("model.d_hidden", 1, widest);
-  if (c.kind == Kind::gpt) {
-    c.d_model = read.size("model.d_model", 4, widest);
-    c.n_layers = read.size("model.n_layers", 1, deepest);
-    c.n_heads = read.size("model.n_heads", 1, c.d_model / 4);
-    // Rotary embedding turns pairs in the first half of a head, so a head's width is a multiple of 4.
-    if (!read.failed()) read.check(c.d_model % (4 * c.n_heads) == 0, "model.n_heads");
+  // In s8 two neighbouring inputs are summed as a pair: pairs may not reach from one time step into the next.
+  const std::uint32_t pair = c.precision == Precision::s8 ? 2 : 1;
+  switch (c.kind) {
+    case Kind::linear:
+      break;
+    case Kind::mlp:
+      c.d_model = read.size("model.d_hidden", 1, widest);
+      break;
+    case Kind::gpt:
+      c.d_model = read.size("model.d_model", 4, widest);
+      c.n_layers = read.size("model.n_layers", 1, deepest);
+      c.n_heads = read.size("model.n_heads", 1, c.d_model / 4);
+      // Rotary embedding turns pairs in the first half of a head, so a head's width is a multiple of 4.
+      if (!read.failed()) read.check(c.d_model % (4 * c.n_heads) == 0, "model.n_heads");
+      break;
+    case Kind::papagei: {
+      c.base_filters = read.size("model.base_filters", 1, widest);
+      c.n_blocks = read.size("model.n_blocks", 1, deepest);
+      c.d_classifier = read.size("model.d_classifier", 1, widest);
+      read.check(c.base_filters % pair == 0, "model.base_filters");
+      const std::uint64_t features = Papagei::channels(c.base_filters, c.n_blocks - 1);
+      read.check(features <= widest, "model.n_blocks");
+      c.d_model = static_cast<std::uint32_t>(features);
+      break;
+    }
+    case Kind::tcn:
+      c.d_model = read.size("model.d_model", 1, widest);
+      c.n_blocks = read.size("model.n_blocks", 1, deepest);
+      read.check(c.d_model % pair == 0, "model.d_model");
+      break;
   }
 }
 
@@ -100,8 +126,10 @@ void read_contract(ConfigReader& read, ModelConfig& c) noexcept {
   const std::int64_t samples = std::int64_t{c.n_patches} * c.patch;
   c.sampling_rate = read.real("input.sampling_rate", 0.0, 1e6);
   c.window = read.size("input.window", samples, samples);
-  read.check(c.precision == Precision::f32 || c.kind == Kind::gpt || samples <= longest_sum_s8,
-             "input.window");
+  const bool one_product = c.kind == Kind::linear || c.kind == Kind::mlp;  // takes the whole window
+  read.check(!one_product || c.precision == Precision::f32 || samples <= longest_sum_s8, "input.window");
+  const bool convolves = c.kind == Kind::papagei || c.kind == Kind::tcn;
+  read.check(!convolves || samples <= longest_window, "input.window");
   c.hop = read.size("input.hop", 0, std::int64_t{1} << 31);
   read.integer("input.channels", 1, 1);
   c.polarity = read.integer("input.polarity", -1, 1);
@@ -125,10 +153,11 @@ Error read_config(const format::File& file, ModelConfig* out) noexcept {
   ModelConfig c;
   ConfigReader read(file);
   format::Config kind;
-  if (file.find("model.kind", &kind) && !kind.is_float && (kind.i64 < 0 || kind.i64 > 2)) {
+  if (file.find("model.kind", &kind) && !kind.is_float &&
+      (kind.i64 < 0 || kind.i64 > static_cast<std::int64_t>(Kind::tcn))) {
     return failure(Status::unknown_model_kind, kind.offset, "model.kind");
   }
-  c.kind = read.code("model.kind", Kind::gpt);
+  c.kind = read.code("model.kind", Kind::tcn);
   if (!read.failed()) read_shape(read, c);
   if (!read.failed()) read_contract(read, c);
   const Error error = read.finish();

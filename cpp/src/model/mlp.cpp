@@ -1,18 +1,11 @@
 #include "model/mlp.hpp"
 
-#include <cmath>
 #include <cstring>
 
 namespace ppgfast {
 
 using kernels::Epilogue;
 using kernels::padded;
-
-namespace {
-
-constexpr double batchnorm_epsilon = 1e-5;
-
-}  // namespace
 
 Mlp::Mlp(const ModelConfig& config, const kernels::Kernels& kernel) noexcept
     : config_(config),
@@ -30,12 +23,8 @@ Error Mlp::read(const format::File& file) noexcept {
   TensorReader tensor(file);
   if (has_hidden_) {
     hidden_tensors_ = tensor.linear("hidden", h_, L_, precision);
-    if (precision == Precision::f32) {  // in s8 it was folded in before the weights were rounded
-      bn_gain_ = tensor.f32("hidden.bn.weight", h_);
-      bn_shift_ = tensor.f32("hidden.bn.bias", h_);
-      bn_mean_ = tensor.f32("hidden.bn.mean", h_);
-      bn_variance_ = tensor.f32("hidden.bn.var", h_, 0, 0.0f);
-    }
+    // In s8 it was folded in before the weights were rounded.
+    if (precision == Precision::f32) bn_ = tensor.batchnorm("hidden.bn", h_);
   }
   out_tensors_ = tensor.linear("out", config_.n_outputs, has_hidden_ ? h_ : L_, precision);
   return tensor.finish();
@@ -69,9 +58,7 @@ std::size_t Mlp::pack(float* block) noexcept {
     pack_window(carver, h_, hidden_tensors_, as_stored);
   } else {
     pack_window(carver, h_, hidden_tensors_, [&](const LinearTensors& tensors, std::size_t i) {
-      const double gain = bn_gain_[i] / std::sqrt(bn_variance_[i] + batchnorm_epsilon);
-      const double shift = tensors.bias.empty() ? 0.0 : bn_shift_[i] - bn_mean_[i] * gain;
-      return SourceRow{&tensors, i, gain, shift};
+      return SourceRow{&tensors, i, bn_.gain(i), tensors.bias.empty() ? 0.0 : bn_.shift(i)};
     });
   }
   out_ = pack_linear(carver, kernel_, config_.precision, config_.n_outputs, out_tensors_);

@@ -45,7 +45,7 @@ class Mlp final : public Network {
   std::size_t pieces_, piece_samples_;
 
   LinearTensors hidden_tensors_, out_tensors_;
-  TensorF32 bn_gain_, bn_shift_, bn_mean_, bn_variance_;
+  BatchNormTensors bn_;
   Linear first_;  // the first piece of the product with the window, to the hidden units or straight to the
                   // outputs
   std::size_t piece_floats_ = 0;  // from one packed piece to the next

@@ -10,7 +10,9 @@
 #include "model/config.hpp"
 #include "model/gpt.hpp"
 #include "model/mlp.hpp"
+#include "model/papagei.hpp"
 #include "model/scaling.hpp"
+#include "model/tcn.hpp"
 #include "model/weights.hpp"
 
 namespace ppgfast {
@@ -41,10 +43,20 @@ namespace {
 
 std::unique_ptr<Network> make_network(const ModelConfig& config, const kernels::Kernels& kernel) noexcept {
   Network* network = nullptr;
-  if (config.kind == Kind::gpt) {
-    network = new (std::nothrow) Gpt(config, kernel);
-  } else {
-    network = new (std::nothrow) Mlp(config, kernel);
+  switch (config.kind) {
+    case Kind::linear:
+    case Kind::mlp:
+      network = new (std::nothrow) Mlp(config, kernel);
+      break;
+    case Kind::gpt:
+      network = new (std::nothrow) Gpt(config, kernel);
+      break;
+    case Kind::papagei:
+      network = new (std::nothrow) Papagei(config, kernel);
+      break;
+    case Kind::tcn:
+      network = new (std::nothrow) Tcn(config, kernel);
+      break;
   }
   return std::unique_ptr<Network>(network);
 }

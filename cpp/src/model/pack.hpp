@@ -21,6 +21,11 @@ class Carver {
     used_ += kernels::padded(floats);
     return piece;
   }
+  // A piece behind room for `before` more floats.
+  float* take_after(std::size_t before, std::size_t floats) noexcept {
+    float* const piece = take(kernels::padded(before) + floats);
+    return piece == nullptr ? nullptr : piece + kernels::padded(before);
+  }
   std::size_t used() const noexcept { return used_; }
 
  private:
@@ -33,10 +38,25 @@ struct QuantizedRows {
   std::uint8_t* q = nullptr;
   float* scale = nullptr;
 
+  // Room for the largest of several products.
+  struct Extent {
+    std::size_t rows = 0, bytes = 0;
+
+    void include(std::size_t more_rows, std::size_t k) noexcept {
+      const std::size_t more_bytes = more_rows * kernels::quantized_stride(k);
+      rows = more_rows > rows ? more_rows : rows;
+      bytes = more_bytes > bytes ? more_bytes : bytes;
+    }
+  };
+
+  static QuantizedRows carve(Carver& carver, const Extent& extent) noexcept {
+    auto* q = reinterpret_cast<std::uint8_t*>(carver.take(extent.bytes / sizeof(float)));
+    return {q, carver.take(extent.rows)};
+  }
   static QuantizedRows carve(Carver& carver, std::size_t rows, std::size_t widest) noexcept {
-    auto* q = reinterpret_cast<std::uint8_t*>(
-        carver.take(rows * kernels::quantized_stride(widest) / sizeof(float)));
-    return {q, carver.take(rows)};
+    Extent extent;
+    extent.include(rows, widest);
+    return carve(carver, extent);
   }
 };
 
@@ -70,6 +90,12 @@ struct SourceRow {
   double gain = 1.0;
   double shift = 0.0;
 };
+// Output n of a Linear and the BatchNorm behind it; an empty one was folded in before.
+inline SourceRow normalised(const LinearTensors& tensors, const BatchNormTensors& bn,
+                            std::size_t n) noexcept {
+  return bn.empty() ? SourceRow{&tensors, n} : SourceRow{&tensors, n, bn.gain(n), bn.shift(n)};
+}
+
 constexpr std::size_t no_column = static_cast<std::size_t>(-1);
 
 // The widest panel of any table.

@@ -9,6 +9,14 @@
 namespace ppgfast {
 namespace {
 
+// `<name>.<part>`, cut off beyond the longest name a file can hold.
+struct PartOf {
+  PartOf(const char* name, const char* part) noexcept {
+    std::snprintf(text, sizeof(text), "%s.%s", name, part);
+  }
+  char text[64];
+};
+
 // Of opposite signs the sum is small, and the larger of the two alone is within the limit.
 bool pair_fits(std::int8_t a, std::int8_t b) noexcept { return std::abs(a + b) <= kernels::pair_limit; }
 
@@ -75,21 +83,25 @@ const std::int8_t* TensorReader::s8(const char* name, std::size_t rows, std::siz
 }
 
 LinearTensors TensorReader::linear(const char* name, std::size_t rows, std::size_t columns,
-                                   Precision precision) noexcept {
-  char full[64];
-  const auto part = [&](const char* tail) noexcept {
-    std::snprintf(full, sizeof(full), "%s.%s", name, tail);
-    return full;
-  };
+                                   Precision precision, bool has_bias) noexcept {
   LinearTensors t;
   t.columns = columns;
   if (precision == Precision::s8) {
-    t.s8 = s8(part("weight"), rows, columns);
-    t.scale = f32(part("scale"), rows, 0, 0.0f);
+    t.s8 = s8(PartOf(name, "weight").text, rows, columns);
+    t.scale = f32(PartOf(name, "scale").text, rows, 0, 0.0f);
   } else {
-    t.weight = f32(part("weight"), rows, columns);
+    t.weight = f32(PartOf(name, "weight").text, rows, columns);
   }
-  t.bias = f32(part("bias"), rows);
+  if (has_bias) t.bias = f32(PartOf(name, "bias").text, rows);
+  return t;
+}
+
+BatchNormTensors TensorReader::batchnorm(const char* name, std::size_t channels) noexcept {
+  BatchNormTensors t;
+  t.weight = f32(PartOf(name, "weight").text, channels);
+  t.bias = f32(PartOf(name, "bias").text, channels);
+  t.mean = f32(PartOf(name, "mean").text, channels);
+  t.variance = f32(PartOf(name, "var").text, channels, 0, 0.0f);
   return t;
 }
 

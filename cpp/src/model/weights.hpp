@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bitset>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -42,6 +43,15 @@ struct LinearTensors {
   std::size_t columns = 0;
 };
 
+// One BatchNorm in its file, as it is at inference: y = gain(i) x + shift(i).
+struct BatchNormTensors {
+  TensorF32 weight, bias, mean, variance;  // (channels)
+
+  bool empty() const noexcept { return weight.empty(); }
+  double gain(std::size_t i) const noexcept { return weight[i] / std::sqrt(variance[i] + 1e-5); }
+  double shift(std::size_t i) const noexcept { return bias[i] - mean[i] * gain(i); }
+};
+
 // Hands out tensors by name, keeps the first error, and remembers: a file may hold nothing that nobody asked
 // for.
 class TensorReader {
@@ -54,8 +64,12 @@ class TensorReader {
   TensorF32 f32(const char* name, std::size_t a, std::size_t b = 0, float lowest = -1e18f,
                 float highest = 1e18f) noexcept;
 
-  // `<name>.weight` and `<name>.bias`, and in s8 `<name>.scale`.
-  LinearTensors linear(const char* name, std::size_t rows, std::size_t columns, Precision precision) noexcept;
+  // `<name>.weight` and, if there is one, `<name>.bias`; in s8 also `<name>.scale`.
+  LinearTensors linear(const char* name, std::size_t rows, std::size_t columns, Precision precision,
+                       bool has_bias = true) noexcept;
+
+  // `<name>.{weight,bias,mean,var}`
+  BatchNormTensors batchnorm(const char* name, std::size_t channels) noexcept;
 
   // The first error; a tensor that nobody asked for is one too, unless it is optional.
   Error finish() noexcept;
