@@ -166,6 +166,7 @@ def over_time(results: Results) -> Figure:
     chosen = [(subject_at(results, 50), "median error"), (subject_at(results, 90), "large error")]
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     grid = figure.subplots(2, 1)
+    hop = results.windows.manifest["hop"] / results.windows.sampling_rate  # s
     for axes, (subject, what) in zip(grid, chosen, strict=True):
         places = np.flatnonzero(results.subject == subject)
         start = results.windows.t_start[results.rows[places]]
@@ -175,8 +176,12 @@ def over_time(results: Results) -> Figure:
         keys = ("peak", "distilled")
         peak, distilled = (results.contender(key).final.bpm[places] for key in keys)
         axes.plot(middle, peak, "o", color=COLOURS["peak"], markersize=3.5, label="spectral peak")
-        axes.plot(middle, results.truth[places], color=TRUTH, linewidth=2, label="truth")
-        axes.plot(middle, distilled, color=COLOURS["distilled"], linewidth=1.6, label="distilled")
+        for values, colour, width, label in (
+            (results.truth[places], TRUTH, 2.0, "truth"),
+            (distilled, COLOURS["distilled"], 1.6, "distilled"),
+        ):
+            pieces = broken(middle, values, 1.5 * hop)
+            axes.plot(*pieces, color=colour, linewidth=width, label=label)
         errors = (float(results.error(key)[places].mean()) for key in keys)
         said = "MAE: spectral peak {:.1f}, distilled {:.1f} bpm".format(*errors)
         axes.set_title(f"{results.windows.manifest['subjects'][subject]}  ·  {what}", weight="bold")
@@ -188,15 +193,22 @@ def over_time(results: Results) -> Figure:
     return figure
 
 
+def broken(x: NDArray, y: NDArray, longest: float) -> tuple[NDArray, NDArray]:
+    """Points of a line that is broken where x advances by more than `longest`."""
+    gaps = np.flatnonzero(np.diff(x) > longest) + 1
+    return np.insert(x.astype(float), gaps, np.nan), np.insert(y.astype(float), gaps, np.nan)
+
+
 def subject_at(results: Results, percent: float) -> int:
     """The held-out subject whose mean error, of the distilled student, is nearest to that percentile.
 
-    Chosen among those who do more than one thing, if there are any.
+    Chosen among the half with most windows, and there among those who do more than one thing, if any do.
     """
     error = results.error("distilled")
-    subjects = np.unique(results.subject)
-    moved = [s for s in subjects if len(np.unique(results.group[results.subject == s])) > 1]
-    candidates = np.array(moved or subjects)
+    subjects, counts = np.unique(results.subject, return_counts=True)
+    long = subjects[counts >= np.median(counts)]
+    moved = [s for s in long if len(np.unique(results.group[results.subject == s])) > 1]
+    candidates = np.array(moved or long)
     means = np.array([error[results.subject == s].mean() for s in candidates])
     return int(candidates[np.argmin(np.abs(means - np.percentile(means, percent)))])
 

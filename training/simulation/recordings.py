@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 RATE = 125.0  # Hz of all windows but those of the rhythms
 RHYTHM_RATE = 100.0
 WINDOW, HOP = 8.0, 2.0  # s
+FIRST = 5000  # seed of the first simulated person: none of these was looked at while the ranges were tuned
 RHYTHMS = {"sinus": 0, "pvc": 1, "pac": 2, "af": 5}  # and their codes in Liu et al. 2022
 
 
@@ -89,7 +90,7 @@ def monitors(data: Path) -> list[Windows]:
 
 def simulated(setting: str, subjects: int, seconds: float, rhythm: str | None = None) -> Iterator[Windows]:
     """Windows of drawn people, person by person."""
-    for seed in range(subjects):
+    for seed in range(FIRST, FIRST + subjects):
         person = random_subject(seed, duration=seconds, setting=setting, rhythm=rhythm)
         truth = person.simulate(duration=seconds, sampling_rate=RATE, seed=seed)
         signal = truth.signal.astype(np.float64)
@@ -121,7 +122,7 @@ def simulated_segments(subjects: int, seconds: float) -> dict[str, Floats]:
     """Segments of drawn patients by rhythm: readable, and with the beat that they are named after."""
     found: dict[str, list[Floats]] = {name: [] for name in RHYTHMS}
     for rhythm in RHYTHMS:
-        for seed in range(subjects):
+        for seed in range(FIRST, FIRST + subjects):
             person = random_subject(seed, duration=seconds, setting="bed", rhythm=rhythm)
             truth = person.simulate(duration=seconds, sampling_rate=RHYTHM_RATE, seed=seed)
             parts = truth.signal.astype(np.float64)[: int(seconds // 10) * 1000].reshape(-1, 1000)
@@ -161,5 +162,5 @@ def simulated_intervals(subjects: int, seconds: float) -> list[Floats]:
     draw = partial(random_subject, duration=seconds, setting="bed", rhythm="sinus")
     return [
         draw(seed).simulate(duration=seconds, sampling_rate=25, seed=seed).rr_intervals
-        for seed in range(subjects)
+        for seed in range(FIRST, FIRST + subjects)
     ]

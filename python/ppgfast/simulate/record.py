@@ -155,7 +155,6 @@ def ppg_simulate(
     volume = _pulse.blood_volume(times, beats, onsets, heights, course, wave, breath, seed)
     added = np.interp(times, moved.times, moved.artefact)
     reading = _sensor.read(times, sampling_rate, volume, added, device, seed)
-
     inside = (beats.times >= 0.0) & (beats.times < duration)
     return Simulation(
         **_signals(reading, device, float(wave.amplitude)),
