@@ -199,7 +199,7 @@ def origin(results: Results) -> str:
         f"Measured on {results.date} at commit {results.commit}: {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['system']}; ppgfast used its {machine['ppgfast_isa']} kernels. Versions: {versions}."
     )
-    return f"{text} Not installed on that machine: {', '.join(absent)}." if absent else text
+    return f"{text} Not measured: {', '.join(absent)}." if absent else text
 
 
 def short(results: Results) -> str:
