@@ -92,15 +92,21 @@ def interval(value: Interval) -> str:
     return f"{value.value:.2f}{bounds}"
 
 
-def as_json(results: Results) -> list[dict[str, Any]]:
-    """The rows of the table."""
+def as_json(results: Results) -> dict[str, Any]:
+    """The rows of the table, and what distillation changed."""
+
+    def span(value: Interval) -> dict[str, Any]:
+        bounds = [float(bound) if np.isfinite(bound) else None for bound in (value.low, value.high)]
+        return {"value": float(value.value), "95_percent_interval": bounds}
 
     def said(answer: Answer) -> dict[str, Any]:
-        bounds = [value if np.isfinite(value) else None for value in answer.mae]
-        latency = {"median": answer.latency.median, "quartiles": [answer.latency.low, answer.latency.high]}
-        return {"mae_bpm": bounds[0], "mae_95_interval_bpm": bounds[1:], "latency_ms": latency}
+        latency = answer.latency
+        return {
+            "mae_bpm": span(answer.mae),
+            "latency_ms": {"median": latency.median, "quartiles": [latency.low, latency.high]},
+        }
 
-    return [
+    rows = [
         {
             "name": one.name,
             "network": one.network,
@@ -116,3 +122,4 @@ def as_json(results: Results) -> list[dict[str, Any]]:
         }
         for one in results.contenders
     ]
+    return {"rows": rows, "distilled_minus_alone_bpm": span(results.gain)}

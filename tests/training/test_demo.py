@@ -37,16 +37,20 @@ def done(tmp_path_factory):
 
 
 def test_table_is_complete(done):
-    rows = json.loads(done.table.read_text())["rows"]
+    written = json.loads(done.table.read_text())
+    rows = written["rows"]
     assert [row["name"] for row in rows] == ORDER
     for row in rows[1:]:
         assert row["parameters"] > 0
         assert row["bytes"] > 4 * row["parameters"]
         for engine in ("python", "core"):
-            low, high = row[engine]["mae_95_interval_bpm"]
-            assert low <= row[engine]["mae_bpm"] <= high
+            mae = row[engine]["mae_bpm"]
+            low, high = mae["95_percent_interval"]
+            assert low <= mae["value"] <= high
             assert row[engine]["latency_ms"]["median"] > 0
-    assert rows[0]["python"]["mae_bpm"] > 0
+    assert rows[0]["python"]["mae_bpm"]["value"] > 0
+    gain = rows[2]["core"]["mae_bpm"]["value"] - rows[1]["core"]["mae_bpm"]["value"]
+    assert written["distilled_minus_alone_bpm"]["value"] == pytest.approx(gain, abs=1e-4)
 
 
 def test_table_fits_a_terminal(done):
