@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -47,16 +48,15 @@ def entries(case: Case, runtimes: Sequence[str]) -> list[Entry]:
     return [Entry(case, name, precision) for name in runtimes for precision in find(name).PRECISIONS]
 
 
-def open_entry(entry: Entry) -> Predict:
-    """The entry, ready to run, or `Unavailable`."""
-    runtime = find(entry.runtime)
-    need(runtime.MODULE)
+def graph_of(entry: Entry) -> Path:
+    """The entry's graph, or `Unavailable` where its runtime or its graph is missing."""
+    need(find(entry.runtime).MODULE)
     path = graph_path(entry.runtime, entry.case, entry.precision)
     if not path.exists():
         raise Unavailable(
             f"no {entry.precision} graph of {entry.case.graph}: python -m benchmarks.convert {entry.runtime}"
         )
-    return runtime.load(path, entry.case, entry.precision)
+    return path
 
 
 def largest_error(case: Case, predict: Predict) -> float:
@@ -75,7 +75,7 @@ def race(lines: Sequence[Entry], rounds: int, timed: int = TIMED) -> dict[Entry,
     results: dict[Entry, Result] = {}
     for line in lines:
         try:
-            predict = open_entry(line)
+            predict = find(line.runtime).load(graph_of(line), line.case, line.precision)
         except Unavailable as reason:
             results[line] = Result(None, None, None, None, str(reason))
             continue
@@ -89,7 +89,7 @@ def race(lines: Sequence[Entry], rounds: int, timed: int = TIMED) -> dict[Entry,
     for line in ready:
         peak = peaks.get(line.precision)  # multiply-adds per ns, one core
         fastest = line.case.macs() / float(samples[line].min()) / line.case.threads
-        size = graph_path(line.runtime, line.case, line.precision).stat().st_size
+        size = graph_of(line).stat().st_size
         results[line] = Result(samples[line], errors[line], fastest / peak if peak else None, size, None)
     return results
 

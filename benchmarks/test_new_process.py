@@ -10,8 +10,7 @@ import time
 import pytest
 
 from benchmarks.cases import ROOT, Case
-from benchmarks.convert import graph_path
-from benchmarks.race import Entry, entries, open_entry
+from benchmarks.race import Entry, entries, graph_of
 from benchmarks.runtimes import NAMES, Unavailable
 from benchmarks.timing import interleave, pinned
 
@@ -22,10 +21,13 @@ SLOW = 1e9  # ns; who takes longer runs fewer times
 
 
 class NewProcess:
-    """Calling it runs the entry once in a new process and returns the ns to its first answer."""
+    """Calling it runs the entry once in a new process and returns the ns to its first answer.
+
+    `Unavailable` where its runtime or its graph is missing.
+    """
 
     def __init__(self, entry: Entry) -> None:
-        file = "" if entry is NUMPY else str(graph_path(entry.runtime, entry.case, entry.precision))
+        file = "" if entry is NUMPY else str(graph_of(entry))
         program = "from benchmarks.cold import main; main()"
         self._arguments = [entry.runtime, entry.precision, str(entry.case.n_patches), file]
         self._command = [sys.executable, "-W", "ignore", "-c", program, *self._arguments]
@@ -50,12 +52,9 @@ def processes(chosen, rounds):
     runs: dict[str, NewProcess] = {}
     for line in [line for line in LINES if line in chosen]:
         try:
-            if line is not NUMPY:
-                open_entry(line)
+            runs[str(line)] = NewProcess(line)
         except Unavailable as reason:
             outcome[line] = str(reason)
-        else:
-            runs[str(line)] = NewProcess(line)
     with pinned(1):
         first = {name: run() for name, run in runs.items()}  # brings files into the page cache
         samples = {}

@@ -7,24 +7,26 @@ import shutil
 from pathlib import Path
 
 from benchmarks.cases import CACHE, Case
-from benchmarks.runtimes import Predict, Unavailable
-from benchmarks.runtimes.torch_tuned import SUFFIX, convert
-
-__all__ = ["MODULE", "PACKAGE", "PRECISIONS", "SUFFIX", "TITLE", "convert", "load"]
+from benchmarks.runtimes import Predict, Unavailable, torch_tuned
 
 TITLE = "torch.compile"
 MODULE = PACKAGE = "torch"
 PRECISIONS = ("f32",)
+SUFFIX = ".pt"
+
+
+def convert(case: Case, precision: str, path: Path) -> None:
+    if shutil.which("c++") is None:
+        raise Unavailable("it needs a C++ compiler: install g++")
+    torch_tuned.convert(case, precision, path)
 
 
 def load(path: Path, case: Case, precision: str) -> Predict:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(CACHE / "inductor"))
     import torch
 
-    if shutil.which("c++") is None:
-        raise Unavailable("torch.compile needs a C++ compiler: install g++")
     torch.set_num_threads(case.threads)  # compiled into the code
-    module = torch.load(path, weights_only=False)  # a file that `torch_tuned.convert` wrote
+    module = torch.load(path, weights_only=False)  # a file that `convert` wrote
     compiled = torch.compile(module, dynamic=False, options={"freezing": True, "cpp_wrapper": True})
 
     @torch.inference_mode()
