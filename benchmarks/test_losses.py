@@ -131,7 +131,7 @@ def largest_error(case: LossCase, run: Run) -> float:
 
 @cache
 def race(case: LossCase, rounds: int) -> tuple[dict[str, np.ndarray], dict[str, float], float | None]:
-    """Samples in ns and error of each contestant, checked before it is timed; multiply-adds per ns of one core."""
+    """Samples in ns and error of each contestant, checked before it is timed; products per ns of one core."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -17,9 +17,11 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def close(got, exact):
-    """Within 1e-5 of the largest entry."""
-    assert float((got.double() - exact).abs().max()) <= 1e-5 * float(exact.abs().max()) + 1e-12
+def close(got, exact, in_float32):
+    """Within 1e-5 of the largest entry. Where a loss nearly vanishes, softmax - 1 has no such digits in
+    float32: there at most a few times the error of torch itself in float32."""
+    error, usual = (float((x.double() - exact).abs().max()) for x in (got, in_float32))
+    assert error <= 1e-5 * float(exact.abs().max()) + 8 * usual + 1e-12
 
 
 def derivatives(term, vectors, temperature, mask, backend, dtype):
@@ -49,8 +51,9 @@ def test_the_core_agrees_with_torch_in_float64(term, shape, temperature, common,
     mask = normal(B, N, seed=seed + 3) > -0.5 if masked else None
     got = derivatives(term, (student, teacher), temperature, mask, "cpp", torch.float32)
     exact = derivatives(term, (student, teacher), temperature, mask, "torch", torch.float64)
-    for a, b in zip(got, exact, strict=True):
-        close(a, b)
+    usual = derivatives(term, (student, teacher), temperature, mask, "torch", torch.float32)
+    for a, b, c in zip(got, exact, usual, strict=True):
+        close(a, b, c)
 
 
 @pytest.fixture
