@@ -25,27 +25,27 @@ demo: $(VENV)/installed
 
 test: test-cpp test-python
 
-test-cpp: $(VENV)/tools
+test-cpp: $(VENV)/installed
 	$(BIN)/cmake --preset release
 	$(BIN)/cmake --build --preset release
 	$(BIN)/ctest --preset release
 
 # The same C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer.
-sanitize: $(VENV)/tools
+sanitize: $(VENV)/installed
 	$(BIN)/cmake --preset sanitize
 	$(BIN)/cmake --build --preset sanitize
 	$(BIN)/ctest --preset sanitize
 
 EMULATED_TESTS = PATH="$(abspath $(BIN)):$$PATH" cmake/emulated_tests.sh
 
-test-arm: $(VENV)/tools
+test-arm: $(VENV)/installed
 	@cmake/system_packages.sh $(PYTHON) aarch64-linux-gnu-g++:g++-aarch64-linux-gnu \
 	  arm-linux-gnueabihf-g++:g++-arm-linux-gnueabihf qemu-aarch64:qemu-user qemu-arm:qemu-user
 	$(EMULATED_TESTS) aarch64 cortex-a53=neon cortex-a76=neon_dot max=neon_dot
 	$(EMULATED_TESTS) armhf cortex-a7=scalar
 
 # No illegal instruction on a CPU without AVX, AVX2 or FMA.
-test-old-cpus: $(VENV)/tools
+test-old-cpus: $(VENV)/installed
 	@cmake/system_packages.sh $(PYTHON) qemu-x86_64:qemu-user
 	$(EMULATED_TESTS) old-cpus qemu64=scalar Nehalem=scalar SandyBridge=scalar Haswell=avx2
 
@@ -72,7 +72,7 @@ lint: $(VENV)/installed
 	$(BIN)/mypy python/ppgfast training
 	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
 
-format: $(VENV)/tools
+format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i $(CXX_FILES)
@@ -80,15 +80,15 @@ format: $(VENV)/tools
 clean:
 	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 
-# Tools and libraries first: they change rarely. The package itself is built again when one of its files changed.
-$(VENV)/tools: pyproject.toml constraints.txt
+# The first time and when a version changed, everything; after that the package alone, when one of its files changed.
+$(VENV)/installed: pyproject.toml constraints.txt $(PACKAGE_FILES)
 	@cmake/system_packages.sh $(PYTHON)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[train,dev,bench]'
-	touch $@
-	touch $(VENV)/installed # the package came along
-
-$(VENV)/installed: $(VENV)/tools $(PACKAGE_FILES)
-	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --force-reinstall .
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	if [ $(VENV)/tools -nt pyproject.toml ] && [ $(VENV)/tools -nt constraints.txt ]; then \
+	  $(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --force-reinstall .; \
+	else \
+	  $(BIN)/python -m pip install --quiet --upgrade pip && \
+	  $(BIN)/python -m pip install --quiet --constraint constraints.txt '.[train,dev,bench]' && \
+	  touch $(VENV)/tools; \
+	fi
 	touch $@
