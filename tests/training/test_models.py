@@ -13,7 +13,7 @@ TINY = {
     "gpt": {"d_model": 16, "n_layers": 2, "n_heads": 2},
     "papagei": {"base_filters": 4, "d_classifier": 8},
 }
-SMALL = ["gpt50k", "papagei", "mlp", "linear"]
+SMALL = ["gpt50k", "papagei", "tcn5k", "mlp", "linear"]
 
 
 def small(name, n_patches=6, **options):
@@ -40,6 +40,8 @@ def size(module, *, at_inference=False):
         ("gpt1m", 8, 1, 1_009_273),
         ("papagei", 8, 1, 5_917_197),
         ("papagei", 30, 2, 5_917_454),
+        ("tcn5k", 8, 1, 4_993),
+        ("tcn5k", 30, 2, 5_010),
         ("mlp", 8, 1, 41_473),
         ("mlp", 30, 2, 154_242),
         ("linear", 8, 1, 321),
@@ -182,6 +184,39 @@ def test_papagei_pools_the_deepest_map_with_room_for_every_patch():
         module(x, tap="layer.17")
 
 
+def test_tcn_taps_name_the_maps():
+    module = small("tcn5k", n_patches=8)
+    x = torch.rand(2, 8, 40)
+    maps = module.feature_maps(x.flatten(1)[:, None])
+    assert [m.shape[-1] for m in maps] == [80, 40, 20, 20]
+    for tap, m in zip(["embedding", "layer.0", "layer.1", "last"], maps, strict=True):
+        answer = module(x, tap=tap)
+        assert torch.equal(answer.feature, m.mean(-1))
+        assert torch.equal(answer.patches, nn.functional.adaptive_avg_pool1d(m, 8).transpose(1, 2))
+    assert torch.equal(module(x).prediction, module.head(module(x).feature))
+
+
+def test_tcn_takes_patches_too_short_for_its_last_map_from_an_earlier_one():
+    module = small("tcn5k", n_patches=20, patch=8)  # 160 samples: 40, 20, 10 and 10 positions
+    x = torch.rand(2, 20, 8)
+    assert torch.equal(module(x).patches, module(x, tap="layer.0").patches)
+    with pytest.raises(ValueError, match=r"tap 'layer.2' has 10 positions for 20 patches: take an earlier"):
+        module(x, tap="layer.2")
+
+
+def test_tcn_sees_every_channel_at_its_own_time():
+    module = small("tcn5k", channels=2)
+    signals = torch.rand(1, 2, 240)
+    before = module.feature_maps(signals)[0]
+    torch.testing.assert_close(module(from_channels(signals, 40), tap="embedding").feature, before.mean(-1))
+    for channel in (0, 1):
+        changed = signals.clone()
+        changed[:, channel, 100] += 1.0
+        moved = (module.feature_maps(changed)[0] != before).any(1)[0].nonzero().flatten()
+        assert moved.numel()
+        assert set(moved.tolist()) <= {24, 25, 26}  # nine samples in steps of four
+
+
 def test_papagei_isolated_patches_do_not_see_each_other():
     module = small("papagei", patch_mode="isolated")
     x = torch.rand(1, 6, 40)
@@ -198,7 +233,7 @@ def test_papagei_has_the_published_heads():
     assert one.shape == two.shape == (3, 1)
 
 
-@pytest.mark.parametrize("name", ["gpt50k", "mlp", "linear"])
+@pytest.mark.parametrize("name", ["gpt50k", "tcn5k", "mlp", "linear"])
 def test_channels_share_a_patch(name):
     module = small(name, channels=4)
     signals = torch.rand(2, 4, 240)

@@ -1,7 +1,7 @@
 """A tiny convolutional student, for microcontrollers.
 
 A strided stem brings the window down to a quarter of its samples, residual blocks see ever longer stretches
-(2.4 s at 40 Hz in the last), their mean over time is the feature. All BatchNorms follow a convolution, so
+(3.6 s at 40 Hz in the last), their mean over time is the feature. All BatchNorms follow a convolution, so
 at inference they are part of its weights. Weights start as `torch.nn.Conv1d` and `torch.nn.Linear` do.
 """
 
@@ -17,6 +17,7 @@ from .interface import BatchNorm1d, Model, Outputs, as_patches, tap_index
 
 STEM_KERNEL = 9
 STEM_STRIDE = 4
+HALVINGS = 2  # the first blocks halve the length
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class TCNConfig:
 
 
 class Block(nn.Module):
-    """Convolution, BN, ReLU, convolution, BN, the identity added, ReLU; all blocks but the first halve."""
+    """Convolution, BN, ReLU, convolution, BN, the identity added, ReLU; the first two blocks halve."""
 
     def __init__(self, config: TCNConfig, index: int) -> None:
         super().__init__()
         d = config.d_model
-        self.stride = 1 if index == 0 else 2
+        self.stride = 2 if index < HALVINGS else 1
         self.conv_1 = SameConv1d(d, d, KERNEL, stride=self.stride, bias=False)
         self.bn_1 = BatchNorm1d(d)
         self.conv_2 = SameConv1d(d, d, KERNEL, bias=False)

@@ -12,6 +12,7 @@ using kernels::padded;
 namespace {
 
 constexpr std::size_t stem_taps = 9, stem_stride = 4, taps = 3;
+constexpr unsigned halvings = 2;  // the first blocks halve the length
 
 // In place, x (length, width) -> (ceil(length / 2), width): the larger of two neighbours, an odd last one
 // compared with zero.
@@ -75,14 +76,13 @@ Error Tcn::read(const format::File& file) noexcept {
   return tensor.finish();
 }
 
-// Every block but the first halves the length.
 void Tcn::shape_blocks() noexcept {
   const std::size_t d = config_.d_model;
   stem_ = Convolution({config_.window, 1, 1, d, stem_taps, stem_stride});
   std::size_t length = stem_.positions();
   for (unsigned i = 0; i < config_.n_blocks; ++i) {
     Block& block = blocks_[i];
-    block.halves = i > 0;
+    block.halves = i < halvings;
     block.conv_1 = Convolution({length, d, D_, d, taps, block.halves ? 2u : 1u});
     block.conv_2 = Convolution({block.conv_1.positions(), d, D_, d, taps, 1});
     length = block.conv_1.positions();
