@@ -198,51 +198,54 @@ Papagei::Scratch Papagei::carve(float* scratch) const noexcept {
   return s;
 }
 
+// x = x + conv_2(relu(conv_1(relu(bn_1(x))))): (count, l, narrow) -> (count, l', wide); x came in `pitch`
+// rows apart.
+void Papagei::run_block(const Block& block, std::size_t count, std::size_t pitch, Scratch* s) const noexcept {
+  const std::size_t in = pitch * block.narrow, out = block.pitch * block.wide;
+  float* from = s->x;  // the first block starts with its convolution
+  if (block.gain != nullptr) {
+    from = s->a;
+    for (std::size_t b = 0; b < count; ++b) {
+      activate(s->x + b * in, block.gain, block.shift, block.length, block.narrow,
+               from + b * block.stride * block.pitch * block.narrow);
+    }
+  }
+  block.conv_1.surround(from, count, block.pitch);
+  block.conv_1.run(kernel_, from, count, block.pitch, s->h, s->quantized, Epilogue::relu);
+  if (block.reshapes) {
+    for (std::size_t b = 0; b < count; ++b) {
+      carry(s->x + b * in, block.length, block.channels, block.narrow, block.stride, s->a + b * out,
+            block.wide, block.up);
+    }
+    std::swap(s->x, s->a);
+  }
+  block.conv_2.surround(s->h, count, block.pitch);
+  block.conv_2.run(kernel_, s->h, count, block.pitch, s->x, s->quantized, Epilogue::residual);
+}
+
 void Papagei::forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                       float* scratch) const noexcept {
-  const Scratch s = carve(scratch);
+  Scratch s = carve(scratch);
   const std::size_t L = config_.window, d = config_.d_model;
-  float *x = s.x, *a = s.a;
 
   // windows (count, L) -> x (count, L, F)
-  std::size_t pitch = blocks_[0].pitch, length = L;
+  const std::size_t first = blocks_[0].pitch;
   for (std::size_t b = 0; b < count; ++b)
-    std::memcpy(s.samples + b * pitch, windows + b * L, L * sizeof(float));
-  conv_.surround(s.samples, count, pitch);
-  conv_.run(kernel_, s.samples, count, pitch, x, s.quantized, Epilogue::relu);
+    std::memcpy(s.samples + b * first, windows + b * L, L * sizeof(float));
+  conv_.surround(s.samples, count, first);
+  conv_.run(kernel_, s.samples, count, first, s.x, s.quantized, Epilogue::relu);
 
+  std::size_t pitch = first;
   for (unsigned i = 0; i < config_.n_blocks; ++i) {
-    const Block& block = blocks_[i];
-    const std::size_t in = pitch * block.narrow, normal = block.stride * block.pitch * block.narrow,
-                      out = block.pitch * block.wide;
-    float* from = x;  // the first block starts with its convolution
-    if (block.gain != nullptr) {
-      for (std::size_t b = 0; b < count; ++b) {  // (l, narrow), like x
-        activate(x + b * in, block.gain, block.shift, length, block.narrow, a + b * normal);
-      }
-      from = a;
-    }
-    block.conv_1.surround(from, count, block.pitch);
-    block.conv_1.run(kernel_, from, count, block.pitch, s.h, s.quantized,
-                     Epilogue::relu);  // (l, narrow) -> (l', wide)
-    if (block.reshapes) {              // x takes the shape of the block's end
-      for (std::size_t b = 0; b < count; ++b) {
-        carry(x + b * in, length, block.channels, block.narrow, block.stride, a + b * out, block.wide,
-              block.up);
-      }
-      std::swap(x, a);
-    }
-    block.conv_2.surround(s.h, count, block.pitch);
-    block.conv_2.run(kernel_, s.h, count, block.pitch, x, s.quantized,
-                     Epilogue::residual);  // x += (l', wide)
-    pitch = block.pitch;
-    length = block.conv_1.positions();
+    run_block(blocks_[i], count, pitch, &s);
+    pitch = blocks_[i].pitch;
   }
+  const std::size_t length = blocks_[config_.n_blocks - 1].conv_1.positions();
 
   // feature: (count, l, D) -> (count, D)
   for (std::size_t b = 0; b < count; ++b) {
-    activate(x + b * pitch * D_, final_gain_, final_shift_, length, D_, a);
-    mean_over_time(a, length, D_, s.feature + b * D_);
+    activate(s.x + b * pitch * D_, final_gain_, final_shift_, length, D_, s.a);
+    mean_over_time(s.a, length, D_, s.feature + b * D_);
     if (hidden != nullptr) std::memcpy(hidden + b * d, s.feature + b * D_, d * sizeof(float));
   }
   if (outputs == nullptr) return;

@@ -60,6 +60,7 @@ class Papagei final : public Network {
   void pack_norm(Carver& carver, const BatchNormTensors& bn, std::size_t channels, const float** gain,
                  const float** shift) const noexcept;
   std::size_t map_floats(std::size_t count) const noexcept;
+  void run_block(const Block& block, std::size_t count, std::size_t pitch, Scratch* s) const noexcept;
   Scratch carve(float* scratch) const noexcept;
 
   ModelConfig config_;
