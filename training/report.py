@@ -88,7 +88,7 @@ def table(results: Results, difference: float) -> Table:
 
 def interval(value: Interval) -> str:
     """The number, and below it its interval where there is one."""
-    bounds = f"\n[dim]{value.low:.2f} - {value.high:.2f}[/]" if np.isfinite(value.low) else ""
+    bounds = f"\n[dim]{value.low:.1f} - {value.high:.1f}[/]" if np.isfinite(value.low) else ""
     return f"{value.value:.2f}{bounds}"
 
 
