@@ -1,7 +1,8 @@
-// How fast one core can multiply and add: float32 by fused multiply-adds, int8 by the dot products this CPU has.
+// How fast one core can multiply and add: float32 by fused multiply-adds, int8 by the dot products this CPU
+// has.
 //
-// Compiled with -march=native where it runs. For each line on stdin, "f32" or "s8", it computes for some 50 us
-// in registers and answers "<multiply-adds> <nanoseconds>", or "0 0" for an int8 that it does not know.
+// Compiled with -march=native where it runs. For each line on stdin, "f32" or "s8", it computes for some 50
+// us in registers and answers "<multiply-adds> <nanoseconds>", or "0 0" for an int8 that it does not know.
 #include <chrono>
 #include <cstdio>
 #include <cstring>
