@@ -23,9 +23,7 @@ def convert(case: Case, precision: str, path: Path) -> None:
 
 def load(path: Path, case: Case, precision: str) -> Predict:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(CACHE / "inductor"))
-    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = (
-        "1"  # no pool of compilers that goes on while others are timed
-    )
+    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of compilers while others are timed
     import torch
 
     torch.set_num_threads(case.threads)  # compiled into the code
