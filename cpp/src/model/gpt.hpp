@@ -1,4 +1,4 @@
-// The GPT-PPG transformer, float32 (docs/method.md; training/models/gpt.py is the same story in torch).
+// The GPT-PPG transformer; training/models/gpt.py tells the same story in torch.
 #pragma once
 
 #include <memory>
