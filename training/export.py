@@ -18,11 +18,13 @@ from training.models import Model
 from training.quantize import quantize_tensors
 
 PRECISIONS = {"f32": 0, "s8": 1}
+# Signals in a window that the core runs: the PPG, and with it the accelerometer's axes.
+CHANNELS = {"linear": (1,), "mlp": (1,), "gpt": (1, 4), "papagei": (1,), "tcn": (1, 4)}
 KINDS = {"linear": 0, "mlp": 1, "gpt": 2, "papagei": 3, "tcn": 4}
 SCALINGS = {"none": 0, "minmax": 1, "zscore": 2}
 TASKS = {"none": 0, "hr": 1, "af": 2}
 UNITS = {"none": 0, "bpm": 1, "probability": 2}
-ACTIVATIONS = {"none": 0, "softmax": 1}
+ACTIVATIONS = {"none": 0, "softmax": 1, "distribution": 2}
 
 # Config values that describe a kind's shape beyond those all kinds have.
 SHAPES: dict[str, tuple[str, ...]] = {
@@ -80,14 +82,15 @@ class Contract:
 
     sampling_rate : Hz; 0 = not stated.
     hop : samples between windows of a stream; 0 = not stated.
-    channels : signals in a window; the core runs 1 today.
+    channels : signals in a window: 1, or 4 with the accelerometer's x, y and z in g.
     polarity : 1, or -1 where the training signals fall with the pulse.
     scaling : what the core does to each window: "none", "minmax" or "zscore".
     filter : (low Hz, high Hz, order) that the training signals went through, or None.
     task : "none", "hr" or "af".
     units : "none", "bpm" or "probability"; follows from the task when not given.
-    label_mean, label_std : prediction = output * label_std + label_mean.
-    activation : "none" or "softmax"; softmax for probabilities when not given.
+    label_mean, label_std : prediction = output * label_std + label_mean; of a distribution, bin k stands for
+        k * label_std + label_mean.
+    activation : "none", "softmax" or "distribution" (over bins); softmax for probabilities when not given.
     """
 
     sampling_rate: float = 0.0
@@ -172,19 +175,25 @@ def to_ppgf(
 
     Parameters
     ----------
-    module : any model with one channel. Of a PaPaGei, the pooled patches take no part in a prediction.
+    module : any model; with several channels a gpt or tcn. Of a PaPaGei, the pooled patches take no part in a
+        prediction.
     precision : "f32", or "s8": int8 weights, and activations rounded to int8 as they come.
     note : provenance: data, commit, licence. Shown to people, never parsed.
-    selftest : (B, N, P) or (B, L) windows as a user would pass them, unscaled; stored with the answers of the
-        scalar kernels, which every device must give bit for bit.
+    selftest : (B, N, P), (B, L) or (B, channels, L) windows as a user would pass them, unscaled; stored with
+        the answers of the scalar kernels, which every device must give bit for bit.
     contract : fields of `Contract`. With none, the file scales nothing and its outputs are the module's own.
     """
     stated = Contract(**contract)
     shape = module.config
-    if shape.channels != 1 or stated.channels != 1:
+    if shape.channels != stated.channels:
         raise ValueError(
             f"the model takes {shape.channels} channel(s) and the contract states {stated.channels}: "
-            "the core runs one today"
+            "state as many"
+        )
+    if shape.channels not in CHANNELS[shape.kind]:
+        raise ValueError(
+            f"the {shape.kind} takes {shape.channels} channels, and the core runs one of that kind with "
+            f"{' or '.join(map(str, CHANNELS[shape.kind]))}"
         )
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
@@ -203,9 +212,10 @@ def to_ppgf(
         tensors["note"] = np.frombuffer(note.encode(), dtype=np.uint8)
     if selftest is not None:
         windows = np.array(selftest, dtype=np.float32)
+        one = (shape.n_patches, shape.patch) if shape.channels == 1 else (shape.channels, -1)
         outputs = ppgfast.load(ppgf.dumps(config, tensors), isa="scalar").predict(windows)
-        tensors["selftest.input"] = windows.reshape(-1, shape.n_patches, shape.patch)
-        tensors["selftest.output"] = outputs.reshape(-1, shape.n_outputs)
+        tensors["selftest.input"] = windows.reshape(-1, *one)
+        tensors["selftest.output"] = outputs.reshape(-1, outputs.shape[-1])
     ppgf.write(path, config, tensors)
 
 

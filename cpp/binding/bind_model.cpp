@@ -51,6 +51,7 @@ std::string window_text(const ModelConfig& c) {
     std::snprintf(seconds, sizeof(seconds), " (%g s at %g Hz)", c.window / c.sampling_rate, c.sampling_rate);
     text += seconds;
   }
+  if (c.channels > 1) text += " of PPG and of the accelerometer's x, y and z";
   return text;
 }
 
@@ -69,26 +70,32 @@ void check_finite(const py::array& windows) {
       ", expected finite samples: drop windows with missing samples or fill the gaps first");
 }
 
-// Checks `windows` and returns the size of the batch; a single window, (L,), counts as a batch of one.
+// Checks `windows` and returns the size of the batch; a single window, (L,) or (C, L), counts as one.
 std::size_t check_windows(const ModelConfig& c, const py::handle& object) {
   check_float32(object, "windows");
   const auto windows = py::reinterpret_borrow<py::array>(object);
-  const py::ssize_t window = c.window, n = windows.ndim();
-  const bool fits = (n == 1 && windows.shape(0) == window) || (n == 2 && windows.shape(1) == window) ||
-                    (n == 3 && windows.shape(1) == c.n_patches && windows.shape(2) == c.patch);
+  const py::ssize_t window = c.window, n = windows.ndim(), single = c.channels == 1 ? 1 : 2;
+  const auto ends_with = [&](py::ssize_t a, py::ssize_t b) {
+    return n >= 2 && windows.shape(n - 2) == a && windows.shape(n - 1) == b;
+  };
+  const bool fits = c.channels == 1 ? (n <= 2 && n > 0 && windows.shape(n - 1) == window) ||
+                                          (n == 3 && ends_with(c.n_patches, c.patch))
+                                    : n <= 3 && ends_with(c.channels, window);
   if (!fits) {
-    throw py::value_error("windows has shape " + shape_text(windows) + ", expected (" +
-                          std::to_string(c.window) + ",), (B, " + std::to_string(c.window) + ") or (B, " +
-                          std::to_string(c.n_patches) + ", " + std::to_string(c.patch) +
-                          "): one window of this model is " + window_text(c) +
+    const std::string L = std::to_string(c.window), C = std::to_string(c.channels);
+    const std::string patches = "(B, " + std::to_string(c.n_patches) + ", " + std::to_string(c.patch) + ")";
+    throw py::value_error("windows has shape " + shape_text(windows) + ", expected " +
+                          (c.channels == 1 ? "(" + L + ",), (B, " + L + ") or " + patches
+                                           : "(" + C + ", " + L + ") or (B, " + C + ", " + L + ")") +
+                          ": one window of this model is " + window_text(c) +
                           "; cut or resample the signal, never pad or stretch it");
   }
-  if (n > 1 && windows.shape(0) == 0) {
+  if (n > single && windows.shape(0) == 0) {
     throw py::value_error("windows has shape " + shape_text(windows) +
                           ": the batch is empty, pass at least one window");
   }
   check_finite(windows);
-  return n == 1 ? 1 : static_cast<std::size_t>(windows.shape(0));
+  return n == single ? 1 : static_cast<std::size_t>(windows.shape(0));
 }
 
 void check_out(const py::handle& object, const std::vector<py::ssize_t>& shape, const py::array& windows) {
@@ -113,7 +120,7 @@ using Run = void (Model::*)(const float*, std::size_t, float*, void*) const noex
 void run(SharedModel& shared, Run method, const py::array& windows, std::size_t batch, float* out,
          std::size_t out_row, std::size_t threads) {
   const float* x = static_cast<const float*>(windows.data());
-  const std::size_t window = shared.model.config().window;
+  const std::size_t window = std::size_t{shared.model.config().channels} * shared.model.config().window;
   const py::gil_scoped_release unlocked;
   split(batch, threads, [&](std::size_t begin, std::size_t end) {
     Block scratch = shared.take_scratch();
@@ -122,20 +129,41 @@ void run(SharedModel& shared, Run method, const py::array& windows, std::size_t 
   });
 }
 
-py::object predict(SharedModel& shared, const py::object& windows, const py::object& out,
-                   py::ssize_t threads) {
+// The shape of a result: one row, or one for each window of a batch.
+std::vector<py::ssize_t> shape_of(const ModelConfig& c, const py::array& windows) {
+  const bool is_batch = windows.ndim() > (c.channels == 1 ? 1 : 2);
+  return is_batch ? std::vector<py::ssize_t>{windows.shape(0)} : std::vector<py::ssize_t>{};
+}
+
+py::array predict(SharedModel& shared, const py::object& windows, const py::object& out,
+                  py::ssize_t threads) {
   const std::size_t n_threads = check_threads(threads);
   const ModelConfig& c = shared.model.config();
   const std::size_t batch = check_windows(c, windows);
   const auto array = py::reinterpret_borrow<py::array>(windows);
-  std::vector<py::ssize_t> shape;
-  if (array.ndim() > 1) shape.push_back(array.shape(0));
-  shape.push_back(c.n_outputs);
+  std::vector<py::ssize_t> shape = shape_of(c, array);
+  shape.push_back(c.n_predictions());
 
   if (!out.is_none()) check_out(out, shape, array);
   py::array result = out.is_none() ? py::array_t<float>(shape) : py::reinterpret_borrow<py::array>(out);
-  run(shared, &Model::predict, array, batch, static_cast<float*>(result.mutable_data()), c.n_outputs,
+  run(shared, &Model::predict, array, batch, static_cast<float*>(result.mutable_data()), c.n_predictions(),
       n_threads);
+  return result;
+}
+
+py::array distribution(SharedModel& shared, const py::object& windows, py::ssize_t threads) {
+  const std::size_t n_threads = check_threads(threads);
+  const ModelConfig& c = shared.model.config();
+  if (c.activation != Activation::distribution) {
+    throw py::value_error("this model answers with numbers, not with a distribution over bins: use predict");
+  }
+  const std::size_t batch = check_windows(c, windows);
+  const auto array = py::reinterpret_borrow<py::array>(windows);
+  std::vector<py::ssize_t> shape = shape_of(c, array);
+  shape.push_back(c.n_outputs);
+
+  py::array_t<float> result(shape);
+  run(shared, &Model::outputs, array, batch, result.mutable_data(), c.n_outputs, n_threads);
   return result;
 }
 
@@ -145,8 +173,7 @@ py::array embed(SharedModel& shared, const py::object& windows, py::ssize_t thre
   if (shared.model.tokens() == 0) throw py::value_error("a linear model has no hidden states: use predict");
   const std::size_t batch = check_windows(c, windows);
   const auto array = py::reinterpret_borrow<py::array>(windows);
-  std::vector<py::ssize_t> shape;
-  if (array.ndim() > 1) shape.push_back(array.shape(0));
+  std::vector<py::ssize_t> shape = shape_of(c, array);
   shape.push_back(static_cast<py::ssize_t>(shared.model.tokens()));
   shape.push_back(c.d_model);
 
@@ -167,7 +194,7 @@ py::dict info(const SharedModel& shared) {
   static const char* const scalings[] = {"none", "minmax", "zscore"};
   static const char* const tasks[] = {"none", "hr", "af"};
   static const char* const units[] = {"none", "bpm", "probability"};
-  static const char* const activations[] = {"none", "softmax"};
+  static const char* const activations[] = {"none", "softmax", "distribution"};
   const Model& model = shared.model;
   const ModelConfig& c = model.config();
   using namespace py::literals;
@@ -185,8 +212,8 @@ py::dict info(const SharedModel& shared) {
   }
   py::object filter = py::none();
   if (c.filter_order > 0) filter = py::make_tuple(c.filter_low, c.filter_high, c.filter_order);
-  const py::dict input("sampling_rate"_a = c.sampling_rate, "window"_a = c.window, "hop"_a = c.hop,
-                       "polarity"_a = c.polarity, "scaling"_a = spelled(scalings, c.scaling),
+  const py::dict input("sampling_rate"_a = c.sampling_rate, "window"_a = c.window, "channels"_a = c.channels,
+                       "hop"_a = c.hop, "polarity"_a = c.polarity, "scaling"_a = spelled(scalings, c.scaling),
                        "filter"_a = filter);
   const py::dict output("task"_a = spelled(tasks, c.task), "units"_a = spelled(units, c.units),
                         "mean"_a = c.mean, "std"_a = c.std,
@@ -204,19 +231,37 @@ constexpr const char* predict_doc = R"(Run the model.
 Parameters
 ----------
 windows : C-contiguous float32 array, (L,), (B, L) or (B, N, P) with L = N * P samples at the model's sampling rate,
-    band-passed as ``info["input"]["filter"]`` says, not scaled: the model scales.
+    band-passed as ``info["input"]["filter"]`` says, not scaled: the model scales. A model with 4 channels takes
+    (4, L) or (B, 4, L): the PPG, then the accelerometer's x, y and z in g, not filtered.
 out : C-contiguous float32 array of the result's shape to write into, or None.
 threads : how many threads share the batch; the result has the same bits for any number.
 
 Returns
 -------
-float32 array (C,) for one window, else (B, C), in ``info["output"]["units"]``. The same bits on every CPU, alone or
-in any batch. The GIL is released; one model may be used from any number of threads.
+float32 array (C,) for one window, else (B, C), in ``info["output"]["units"]``. Of a model whose activation is
+"distribution" C = 2: the distribution's median and its standard deviation. The same bits on every CPU, alone or in
+any batch. The GIL is released; one model may be used from any number of threads.
 
 Raises
 ------
 TypeError, ValueError
     for an array of another type, shape or layout, an empty batch, and samples that are not finite.)";
+
+constexpr const char* distribution_doc = R"(Return the probability of each bin.
+
+Parameters
+----------
+windows, threads : as for `predict`.
+
+Returns
+-------
+float32 array (K,) for one window, else (B, K), rows that add up to 1. Bin k stands for mean + std * k of
+``info["output"]``, and reaches half a std to both sides.
+
+Raises
+------
+TypeError, ValueError
+    as `predict`, and for a model whose activation is not "distribution".)";
 
 constexpr const char* embed_doc = R"(Return the hidden states of the last layer.
 
@@ -241,6 +286,8 @@ void bind_model(py::module_& module) {
                           "A PPG model: immutable, shared by any number of threads. See ppgfast.load.")
       .def("predict", &predict, py::arg("windows"), py::kw_only(), py::arg("out") = py::none(),
            py::arg("threads") = 1, predict_doc)
+      .def("distribution", &distribution, py::arg("windows"), py::kw_only(), py::arg("threads") = 1,
+           distribution_doc)
       .def("embed", &embed, py::arg("windows"), py::kw_only(), py::arg("threads") = 1, embed_doc)
       .def_property_readonly("info", &info, "What the file says about itself, as a dict of plain values.")
       .def("__repr__", [](const SharedModel& shared) {

@@ -53,7 +53,9 @@ using namespace ppgfast;
 
 constexpr const char* golden_models[] = {
     "v1.0_gpt_f32", "v1.0_papagei_f32", "v1.0_tcn_f32", "v1.0_mlp_f32", "v1.0_linear_f32",
-    "v1.0_gpt_s8",  "v1.0_papagei_s8",  "v1.0_tcn_s8",  "v1.0_mlp_s8",  "v1.0_linear_s8"};
+    "v1.0_gpt_s8",  "v1.0_papagei_s8",  "v1.0_tcn_s8",  "v1.0_mlp_s8",  "v1.0_linear_s8",
+    // With accelerometer, answering with a distribution:
+    "v1.0_gpt_acc_f32", "v1.0_tcn_acc_f32", "v1.0_gpt_acc_s8", "v1.0_tcn_acc_s8"};
 
 std::string path_of(const std::string& name) {
   return std::string(PPGFAST_TEST_DATA) + "/models/" + name + ".ppgf";
@@ -141,7 +143,8 @@ void for_every_model(Test test) {
 
 TEST(one_window_is_a_row_of_any_batch) {
   for_every_model([](const Golden& golden, const Model& model, void* scratch) {
-    const std::size_t window = model.config().window, outputs = model.config().n_outputs;
+    const std::size_t window = model.config().channels * model.config().window;
+    const std::size_t outputs = model.config().n_predictions();
     const std::size_t batch = 140;  // more than one pass of any model
     std::vector<float> windows(batch * window), together(batch * outputs), alone(batch * outputs);
     for (std::size_t i = 0; i < windows.size(); ++i) windows[i] = golden.windows[i % golden.windows.size()];
@@ -170,9 +173,11 @@ TEST(nothing_is_allocated_after_load) {
   for_every_model([](const Golden& golden, const Model& model, void* scratch) {
     std::vector<float> got(golden.answers.size());
     std::vector<float> hidden(golden.batch * model.tokens() * model.config().d_model);
+    std::vector<float> bins(golden.batch * model.config().n_outputs);
     const long before = allocations;
     model.predict(golden.windows.data(), golden.batch, got.data(), scratch);
     if (model.tokens() > 0) model.embed(golden.windows.data(), golden.batch, hidden.data(), scratch);
+    model.outputs(golden.windows.data(), golden.batch, bins.data(), scratch);
     return allocations.load() == before;
   });
 }

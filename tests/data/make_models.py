@@ -1,5 +1,7 @@
 """Write one small model of each kind and precision with its answers: `python -m tests.data.make_models`.
 
+Those named `_acc` take the accelerometer too and answer with a distribution over bins.
+
 The widths are awkward on purpose: no dimension is a multiple of what a kernel likes. Weights are drawn from
 a fixed seed; the answers are those of the scalar kernels. The bytes of a released format version never
 change: write new files beside the old ones.
@@ -39,6 +41,15 @@ CONTRACTS = {
     "papagei": {"input.scaling": 2, "output.task": 1, "output.units": 1, "output.activation": 0},
     "tcn": {"input.scaling": 1, "output.task": 2, "output.units": 2, "output.activation": 1},
 }
+WITH_ACCELEROMETER = ("gpt", "tcn")
+OVER_BINS = {
+    "output.task": 1,
+    "output.units": 1,
+    "output.activation": 2,
+    "output.mean": 40.0,
+    "output.std": 10.0,
+}
+N_BINS = 17
 WINDOWS = 6
 Shapes = dict[str, tuple[int, ...]]
 
@@ -55,7 +66,7 @@ def mlp_shapes(s: dict[str, int]) -> Shapes:
 
 def gpt_shapes(s: dict[str, int]) -> Shapes:
     d, T, C = s["d_model"], s["n_patches"] + 1, s["n_outputs"]
-    shapes = {**weight_and_bias("patch", d, s["patch"]), "sep": (d,)}
+    shapes = {**weight_and_bias("patch", d, s.get("channels", 1) * s["patch"]), "sep": (d,)}
     for i in range(s["n_layers"]):
         layer = f"layer.{i:02d}"
         shapes[f"{layer}.attention.norm"] = shapes[f"{layer}.ffn.norm"] = (d,)
@@ -84,7 +95,8 @@ def papagei_shapes(s: dict[str, int]) -> Shapes:
 
 def tcn_shapes(s: dict[str, int]) -> Shapes:
     d = s["d_model"]
-    shapes = {"stem.weight": (d, 9), **batchnorm("bn", d), **weight_and_bias("head", s["n_outputs"], d)}
+    shapes = {"stem.weight": (d, 9 * s.get("channels", 1)), **batchnorm("bn", d)}
+    shapes |= weight_and_bias("head", s["n_outputs"], d)
     for i, k in itertools.product(range(s["n_blocks"]), (1, 2)):
         shapes |= {f"block.{i:02d}.conv_{k}.weight": (d, 3 * d), **batchnorm(f"block.{i:02d}.bn_{k}", d)}
     return shapes
@@ -107,10 +119,11 @@ TENSORS = {
 }
 
 
-def model(kind: str) -> tuple[dict[str, int | float], dict[str, np.ndarray]]:
+def model(kind: str, channels: int = 1) -> tuple[dict[str, int | float], dict[str, np.ndarray]]:
     random = np.random.default_rng(20)
+    s = SHAPES[kind] if channels == 1 else SHAPES[kind] | {"n_outputs": N_BINS}
     tensors: dict[str, np.ndarray] = {}
-    for name, shape in TENSORS[kind](SHAPES[kind]).items():
+    for name, shape in TENSORS[kind](s | {"channels": channels}).items():
         scale = 1.0 / np.sqrt(shape[-1]) if len(shape) > 1 else 0.3
         value = scale * random.standard_normal(shape)
         if name.endswith((".norm", ".var")) or (name.endswith(".weight") and len(shape) == 1):
@@ -119,30 +132,38 @@ def model(kind: str) -> tuple[dict[str, int | float], dict[str, np.ndarray]]:
             value = 10000.0 ** -(np.arange(shape[0]) / shape[0])
         tensors[name] = value.astype(np.float32)
 
-    s = SHAPES[kind]
     config: dict[str, int | float] = {f"model.{name}": value for name, value in s.items()}
     config |= {"model.kind": KINDS.index(kind), "model.precision": 0}
     config |= {"input.sampling_rate": 40.0, "input.hop": s["patch"]}
-    config |= {"input.window": s["n_patches"] * s["patch"], "input.channels": 1, "input.polarity": 1}
+    config |= {"input.window": s["n_patches"] * s["patch"], "input.channels": channels, "input.polarity": 1}
     config |= {"input.filter_low": 0.5, "input.filter_high": 8.0, "input.filter_order": 3}
     is_hr = CONTRACTS[kind]["output.task"] == 1
     config |= {"output.mean": 75.0 if is_hr else 0.0, "output.std": 20.0 if is_hr else 1.0}
     tensors["note"] = np.frombuffer("Random weights, for tests. µ".encode(), np.uint8)
-    return config | CONTRACTS[kind], tensors
+    return config | CONTRACTS[kind] | (OVER_BINS if channels > 1 else {}), tensors
+
+
+def write(kind: str, precision: str, channels: int = 1) -> None:
+    config, tensors = model(kind, channels)
+    if precision == "s8":
+        config["model.precision"] = 1
+        tensors = quantize_tensors(kind, tensors)
+    n_patches, patch = SHAPES[kind]["n_patches"], SHAPES[kind]["patch"]
+    one = (n_patches, patch) if channels == 1 else (channels, n_patches * patch)
+    windows = np.random.default_rng(4).random((WINDOWS, *one), np.float32)
+    windows[-1] = 0.25  # flat
+    scalar = ppgfast.load(ppgf.dumps(config, tensors), isa="scalar")
+    tensors |= {"selftest.input": windows, "selftest.output": scalar.predict(windows)}
+    name = kind if channels == 1 else f"{kind}_acc"
+    ppgf.write(HERE / "models" / f"v1.0_{name}_{precision}.ppgf", config, tensors)
 
 
 def main() -> None:
-    for kind, precision in itertools.product(KINDS, ("f32", "s8")):
-        config, tensors = model(kind)
-        if precision == "s8":
-            config["model.precision"] = 1
-            tensors = quantize_tensors(kind, tensors)
-        s = SHAPES[kind]
-        windows = np.random.default_rng(4).random((WINDOWS, s["n_patches"], s["patch"]), np.float32)
-        windows[-1] = 0.25  # flat
-        scalar = ppgfast.load(ppgf.dumps(config, tensors), isa="scalar")
-        tensors |= {"selftest.input": windows, "selftest.output": scalar.predict(windows)}
-        ppgf.write(HERE / "models" / f"v1.0_{kind}_{precision}.ppgf", config, tensors)
+    for precision in ("f32", "s8"):
+        for kind in KINDS:
+            write(kind, precision)
+        for kind in WITH_ACCELEROMETER:
+            write(kind, precision, channels=4)
 
 
 if __name__ == "__main__":

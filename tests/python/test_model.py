@@ -164,6 +164,7 @@ def test_info_states_the_contract(gpt):
     assert info["input"] == {
         "sampling_rate": 40.0,
         "window": 35,
+        "channels": 1,
         "hop": 7,
         "polarity": 1,
         "scaling": "minmax",

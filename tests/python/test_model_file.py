@@ -38,13 +38,13 @@ INTEGERS = {  # config value: what it may not be
     "model.n_heads": (0, -1, 5, 7, 2**31, 2**63 - 1),
     "input.window": (0, 34, 36, 2**63 - 1),
     "input.hop": (-1, 2**31 + 1),
-    "input.channels": (0, 2),
+    "input.channels": (0, 2, 3, 5),
     "input.polarity": (0, 2, -2),
     "input.scaling": (-1, 3),
     "input.filter_order": (-1, 17),
     "output.task": (-1, 3),
     "output.units": (-1, 3),
-    "output.activation": (-1, 2),
+    "output.activation": (-1, 3),
 }
 REALS = {
     "input.sampling_rate": (-1.0, 1e7),
@@ -88,6 +88,19 @@ def test_int8_needs_an_even_number_of_channels(kind, name):
     config, tensors = content(f"{kind}_s8")
     config[name] = 7
     assert status_of(config, tensors) == ("bad_config_value", name)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "papagei"])
+def test_kinds_without_accelerometer(kind):
+    config, tensors = content(f"{kind}_f32")
+    config["input.channels"] = 4
+    assert status_of(config, tensors) == ("bad_config_value", "input.channels")
+
+
+def test_a_distribution_has_at_least_two_bins():
+    config, tensors = content()
+    config |= {"output.activation": 2, "model.n_outputs": 1}
+    assert status_of(config, tensors) == ("bad_config_value", "output.activation")
 
 
 @pytest.mark.parametrize("kind", ["papagei", "tcn"])

@@ -97,3 +97,22 @@ def test_random_models_agree_with_float64(name, shape, isa, tmp_path):
     assert np.abs(model.predict(windows) - expected.prediction.numpy()).max() < 5e-6
     if module.config.kind in ("mlp", "papagei", "tcn"):
         assert np.abs(model.embed(windows)[:, 0] - expected.feature.numpy()).max() < 5e-6
+
+
+@pytest.mark.parametrize("name", ["gpt50k", "tcn5k"])
+def test_accelerometer_and_bins_as_in_torch(name, tmp_path):
+    torch.manual_seed(5)
+    module = with_statistics(models.build(name, n_patches=8, channels=4, n_outputs=96)).eval()
+    random = np.random.default_rng(3)
+    gravity, spread = [[500.0], [0.0], [-0.7], [0.7]], [[50.0], [0.1], [0.5], [1.0]]
+    windows = random.normal(gravity, spread, (16, 4, 320)).astype(np.float32)
+    contract = {"scaling": "zscore", "task": "hr", "activation": "distribution"}
+    to_ppgf(module, tmp_path / "m.ppgf", channels=4, label_mean=30.0, label_std=2.0, **contract)
+
+    scaled = windows.astype(np.float64) - windows.astype(np.float64).mean(-1, keepdims=True)
+    scaled[:, 0] /= scaled[:, 0].std(-1, keepdims=True)
+    with torch.no_grad():
+        x = models.from_channels(torch.from_numpy(scaled), patch=40)
+        expected = torch.softmax(module.double()(x).prediction, -1).numpy()
+    model = ppgfast.load(tmp_path / "m.ppgf")
+    np.testing.assert_allclose(model.distribution(windows), expected, atol=2e-6)

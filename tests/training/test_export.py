@@ -269,7 +269,7 @@ def test_published_weights_are_exported_whole(golden, tmp_path):
         ({"scaling": "l2"}, "scaling is 'l2', expected one of none, minmax, zscore"),
         ({"task": "rr"}, "task is 'rr', expected one of none, hr, af"),
         ({"units": "Hz"}, "units is 'Hz', expected one of none, bpm, probability"),
-        ({"activation": "relu"}, "activation is 'relu', expected one of none, softmax"),
+        ({"activation": "relu"}, "activation is 'relu', expected one of none, softmax, distribution"),
         ({"polarity": 0}, "polarity is 0, expected 1 or -1"),
         ({"hop": -1}, "hop is -1"),
         ({"sampling_rate": float("nan")}, "sampling_rate is nan, expected Hz"),
@@ -278,7 +278,7 @@ def test_published_weights_are_exported_whole(golden, tmp_path):
         ({"task": "af", "label_mean": 1.0}, "leave label_mean at 0 and label_std at 1"),
         ({"filter": (8.0, 0.5, 2)}, r"filter is \(8.0, 0.5, 2\), expected \(low Hz, high Hz, order\)"),
         ({"filter": (0.5, 8.0, 0)}, r"filter is \(0.5, 8.0, 0\)"),
-        ({"channels": 4}, r"takes 1 channel\(s\) and the contract states 4: the core runs one today"),
+        ({"channels": 4}, r"takes 1 channel\(s\) and the contract states 4: state as many"),
         ({"selftest": np.zeros((2, 41))}, r"shape \(2, 41\), expected .*\(B, 4, 10\)"),
         ({"selftest": np.full((2, 40), np.nan)}, r"windows\[0, 0\] is nan"),
     ],
@@ -296,7 +296,13 @@ def test_an_unknown_keyword_is_refused(tmp_path):
 
 def test_models_that_the_core_cannot_run_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"takes 4 channel\(s\) and the contract states 1"):
-        to_ppgf(build("mlp", n_patches=4, channels=4), tmp_path / "a.ppgf")
+        to_ppgf(build("tcn5k", n_patches=4, channels=4), tmp_path / "a.ppgf")
+    with pytest.raises(
+        ValueError, match=r"the mlp takes 4 channels, and the core runs one of that kind with 1$"
+    ):
+        to_ppgf(build("mlp", n_patches=4, channels=4), tmp_path / "a.ppgf", channels=4)
+    with pytest.raises(ValueError, match=r"the gpt takes 3 channels.* with 1 or 4$"):
+        to_ppgf(build("gpt50k", n_patches=4, channels=3), tmp_path / "a.ppgf", channels=3)
     module = model("mlp")
     module.out.bias.data[0] = torch.nan
     with pytest.raises(ValueError, match=r"weight 'out.bias' holds NaN or infinity: the training diverged"):

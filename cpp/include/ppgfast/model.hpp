@@ -14,7 +14,11 @@ enum class Precision : std::int64_t { f32 = 0, s8 = 1 };  // of the weights; s8 
 enum class Scaling : std::int64_t { none = 0, minmax = 1, zscore = 2 };
 enum class Task : std::int64_t { none = 0, hr = 1, af = 2 };
 enum class Units : std::int64_t { none = 0, bpm = 1, probability = 2 };
-enum class Activation : std::int64_t { none = 0, softmax = 1 };
+enum class Activation : std::int64_t {
+  none = 0,
+  softmax = 1,
+  distribution = 2,  // softmax over bins of one quantity; the prediction is its median and deviation
+};
 
 // What the file says about itself: shapes, and the whole contract on input and output.
 struct ModelConfig {
@@ -31,7 +35,8 @@ struct ModelConfig {
   std::uint32_t d_classifier = 0;  // papagei only: hidden units of the classifier
 
   double sampling_rate = 0.0;  // Hz; 0 = not stated
-  std::uint32_t window = 0;    // samples
+  std::uint32_t window = 0;    // samples of each channel
+  std::uint32_t channels = 1;  // 1: PPG; 4: PPG, then the accelerometer's x, y and z in g
   std::uint32_t hop = 0;       // samples; 0 = not stated
   std::int64_t polarity = 1;   // 1 or -1
   Scaling scaling = Scaling::none;
@@ -40,8 +45,13 @@ struct ModelConfig {
 
   Task task = Task::none;
   Units units = Units::none;
-  double mean = 0.0, std = 1.0;  // prediction = raw * std + mean
+  double mean = 0.0, std = 1.0;  // prediction = raw * std + mean; of a distribution, raw is the bin's number
   Activation activation = Activation::none;
+
+  // Numbers that `predict` returns for a window.
+  std::uint32_t n_predictions() const noexcept {
+    return activation == Activation::distribution ? 2 : n_outputs;
+  }
 };
 
 class Model {
@@ -69,12 +79,16 @@ class Model {
   // batch.
   std::size_t scratch_bytes() const noexcept;
 
-  // windows (batch, window) float32, finite -> predictions (batch, n_outputs).
-  // Never fails, allocates, locks or throws.
+  // windows (batch, channels, window) float32, finite -> predictions (batch, n_predictions): the outputs, or
+  // of a distribution its median and its standard deviation. Never fails, allocates, locks or throws.
   void predict(const float* windows, std::size_t batch, float* predictions, void* scratch) const noexcept;
 
-  // windows (batch, window) -> hidden states of the last layer (batch, tokens, d_model): of every token
-  // (gpt), the hidden units (mlp), the mean over time (papagei, tcn). Not for linear models.
+  // windows (batch, channels, window) -> outputs (batch, n_outputs): those of `predict`, or the probability
+  // of each bin where those are a distribution's median and deviation.
+  void outputs(const float* windows, std::size_t batch, float* outputs, void* scratch) const noexcept;
+
+  // windows (batch, channels, window) -> hidden states of the last layer (batch, tokens, d_model): of every
+  // token (gpt), the hidden units (mlp), the mean over time (papagei, tcn). Not for linear models.
   void embed(const float* windows, std::size_t batch, float* hidden, void* scratch) const noexcept;
 
   struct Impl;

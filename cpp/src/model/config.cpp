@@ -82,6 +82,7 @@ constexpr std::int64_t most_outputs = 4096, most_patches = 4096, longest_patch =
                        deepest = 99;
 constexpr std::int64_t longest_window = 65536;  // of a convolutional model, whose activations are that long
 constexpr std::int64_t longest_sum_s8 = 65536;  // inputs of a product: 254 * 127 * 65536 fits into int32
+constexpr std::int64_t with_accelerometer = 4;  // channels: PPG, then three axes
 constexpr double largest = 1e9;
 
 void read_shape(ConfigReader& read, ModelConfig& c) noexcept {
@@ -131,7 +132,9 @@ void read_contract(ConfigReader& read, ModelConfig& c) noexcept {
   const bool convolves = c.kind == Kind::papagei || c.kind == Kind::tcn;
   read.check(!convolves || samples <= longest_window, "input.window");
   c.hop = read.size("input.hop", 0, std::int64_t{1} << 31);
-  read.integer("input.channels", 1, 1);
+  c.channels = read.size("input.channels", 1, with_accelerometer);
+  const bool mixes = c.kind == Kind::gpt || c.kind == Kind::tcn;  // takes several channels
+  read.check(c.channels == 1 || (c.channels == with_accelerometer && mixes), "input.channels");
   c.polarity = read.integer("input.polarity", -1, 1);
   read.check(c.polarity != 0, "input.polarity");
   c.scaling = read.code("input.scaling", Scaling::zscore);
@@ -144,7 +147,8 @@ void read_contract(ConfigReader& read, ModelConfig& c) noexcept {
   c.mean = read.real("output.mean", -largest, largest);
   c.std = read.real("output.std", -largest, largest);
   read.check(c.std > 0.0, "output.std");
-  c.activation = read.code("output.activation", Activation::softmax);
+  c.activation = read.code("output.activation", Activation::distribution);
+  read.check(c.activation != Activation::distribution || c.n_outputs >= 2, "output.activation");
 }
 
 }  // namespace

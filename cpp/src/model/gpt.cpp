@@ -58,7 +58,7 @@ Error Gpt::read(const format::File& file) noexcept {
   // The ends stay float32 in every precision: samples and outputs are where a rounding error is seen most.
   const Precision precision = config_.precision;
   TensorReader tensor(file);
-  tensors_->patch = tensor.linear("patch", d_, config_.patch, Precision::f32);
+  tensors_->patch = tensor.linear("patch", d_, config_.channels * config_.patch, Precision::f32);
   tensors_->sep = tensor.f32("sep", d_);
   for (unsigned i = 0; i < config_.n_layers; ++i) {
     LayerTensors& t = tensors_->layers[i];
@@ -103,7 +103,7 @@ std::size_t Gpt::pack(float* block) noexcept {
 // W (0.8 x + 0.1) + b = (0.8 W) x + (b + 0.1 sum W)
 void Gpt::pack_patch(Carver& carver) noexcept {
   const Tensors& t = *tensors_;
-  const std::size_t P = config_.patch;
+  const std::size_t P = config_.channels * config_.patch;
   patch_ = pack_linear(
       carver, kernel_, Precision::f32, d_, P,
       [&](std::size_t n) {
@@ -204,9 +204,9 @@ std::size_t Gpt::scratch() const noexcept { return carve(nullptr).used; }
 void Gpt::forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                   float* scratch) const noexcept {
   const Scratch s = carve(scratch);
-  const std::size_t N = config_.n_patches, P = config_.patch, rows = count * T_;
+  const std::size_t N = config_.n_patches, P = config_.channels * config_.patch, rows = count * T_;
 
-  // patch embedding: (count, N, P) -> x (count, T, D), SEP first
+  // patch embedding: (count, N, C*P) -> x (count, T, D), SEP first
   for (std::size_t b = 0; b < count; ++b) {
     float* x = s.x + b * T_ * D_;
     std::memcpy(x, sep_, D_ * sizeof(float));

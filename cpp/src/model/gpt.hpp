@@ -18,6 +18,7 @@ class Gpt final : public Network {
   std::size_t windows_per_pass() const noexcept override;
   std::size_t scratch() const noexcept override;
   std::size_t tokens() const noexcept override { return T_; }
+  std::size_t samples_together() const noexcept override { return config_.patch; }
   void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                float* scratch) const noexcept override;
 

@@ -15,6 +15,7 @@ class Mlp final : public Network {
   std::size_t windows_per_pass() const noexcept override { return rows_per_pass; }
   std::size_t scratch() const noexcept override;
   std::size_t tokens() const noexcept override { return has_hidden_ ? 1 : 0; }
+  std::size_t samples_together() const noexcept override { return L_; }
   void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                float* scratch) const noexcept override;
 

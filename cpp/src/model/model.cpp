@@ -30,12 +30,21 @@ struct Model::Impl {
   std::size_t parameters = 0;
   std::unique_ptr<char[]> note;
 
-  // Scratch: scaled windows of one pass, then the network's own.
+  // Scratch: scaled windows of one pass, outputs of one pass if they are not what is asked for, then the
+  // network's own.
+  bool as_they_come() const noexcept { return config.scaling == Scaling::none && config.channels == 1; }
   std::size_t scaled_floats() const noexcept {
-    return config.scaling == Scaling::none ? 0 : kernels::padded(network->windows_per_pass() * config.window);
+    return as_they_come() ? 0
+                          : kernels::padded(network->windows_per_pass() * config.channels * config.window);
+  }
+  std::size_t output_floats() const noexcept {
+    return config.activation == Activation::distribution
+               ? kernels::padded(network->windows_per_pass() * config.n_outputs)
+               : 0;
   }
 
-  void run(const float* windows, std::size_t batch, float* outputs, float* hidden,
+  // What is not null is written: outputs (batch, n_outputs), their summary (batch, n_predictions), hidden.
+  void run(const float* windows, std::size_t batch, float* outputs, float* summary, float* hidden,
            void* scratch) const noexcept;
 };
 
@@ -127,37 +136,49 @@ std::size_t Model::parameters() const noexcept { return impl_->parameters; }
 std::size_t Model::weight_bytes() const noexcept { return impl_->weight_bytes; }
 const char* Model::note() const noexcept { return impl_->note.get(); }
 std::size_t Model::scratch_bytes() const noexcept {
-  return (impl_->scaled_floats() + kernels::padded(impl_->network->scratch())) * sizeof(float);
+  return (impl_->scaled_floats() + impl_->output_floats() + kernels::padded(impl_->network->scratch())) *
+         sizeof(float);
 }
 
-void Model::Impl::run(const float* windows, std::size_t batch, float* outputs, float* hidden,
+void Model::Impl::run(const float* windows, std::size_t batch, float* outputs, float* summary, float* hidden,
                       void* scratch) const noexcept {
   float* const scaled = static_cast<float*>(scratch);
-  float* const rest = scaled + scaled_floats();
-  const std::size_t per_pass = network->windows_per_pass(), window = config.window;
+  float* const unseen = scaled + scaled_floats();
+  float* const rest = unseen + output_floats();
+  const std::size_t per_pass = network->windows_per_pass(), n = config.n_outputs;
+  const std::size_t window = std::size_t{config.channels} * config.window;
 
   for (std::size_t done = 0; done < batch; done += per_pass) {
     const std::size_t count = std::min(per_pass, batch - done);
     const float* x = windows + done * window;
-    if (config.scaling != Scaling::none) {
+    if (!as_they_come()) {
       for (std::size_t b = 0; b < count; ++b)
-        scale_window(config.scaling, x + b * window, window, scaled + b * window);
+        scale_window(config, x + b * window, network->samples_together(), scaled + b * window);
       x = scaled;
     }
-    float* y = outputs == nullptr ? nullptr : outputs + done * config.n_outputs;
-    float* h = hidden == nullptr ? nullptr : hidden + done * network->tokens() * config.d_model;
+    float* const y = outputs != nullptr ? outputs + done * n : summary != nullptr ? unseen : nullptr;
+    float* const h = hidden == nullptr ? nullptr : hidden + done * network->tokens() * config.d_model;
     network->forward(x, count, y, h, rest);
-    for (std::size_t b = 0; y != nullptr && b < count; ++b) finish_outputs(config, y + b * config.n_outputs);
+    for (std::size_t b = 0; y != nullptr && b < count; ++b) {
+      finish_outputs(config, y + b * n);
+      if (summary != nullptr) summarize(config, y + b * n, summary + (done + b) * config.n_predictions());
+    }
   }
 }
 
 void Model::predict(const float* windows, std::size_t batch, float* predictions,
                     void* scratch) const noexcept {
-  impl_->run(windows, batch, predictions, nullptr, scratch);
+  const bool summarized = impl_->config.activation == Activation::distribution;
+  impl_->run(windows, batch, summarized ? nullptr : predictions, summarized ? predictions : nullptr, nullptr,
+             scratch);
+}
+
+void Model::outputs(const float* windows, std::size_t batch, float* outputs, void* scratch) const noexcept {
+  impl_->run(windows, batch, outputs, nullptr, nullptr, scratch);
 }
 
 void Model::embed(const float* windows, std::size_t batch, float* hidden, void* scratch) const noexcept {
-  impl_->run(windows, batch, nullptr, hidden, scratch);
+  impl_->run(windows, batch, nullptr, nullptr, hidden, scratch);
 }
 
 }  // namespace ppgfast

@@ -22,8 +22,12 @@ class Network {
   virtual std::size_t scratch() const noexcept = 0;  // floats, for windows_per_pass() windows
   virtual std::size_t tokens() const noexcept = 0;
 
-  // scaled windows (count, window), count <= windows_per_pass() -> raw outputs (count, n_outputs) and, unless
-  // null, hidden states (count, tokens, d_model). `outputs` may be null too.
+  // Consecutive samples of one channel in the windows that `forward` takes, before those of the next channel
+  // follow: a patch, or 1 where time comes first.
+  virtual std::size_t samples_together() const noexcept = 0;
+
+  // scaled windows (count, window * channels), count <= windows_per_pass() -> raw outputs (count, n_outputs)
+  // and, unless null, hidden states (count, tokens, d_model). `outputs` may be null too.
   virtual void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                        float* scratch) const noexcept = 0;
 };

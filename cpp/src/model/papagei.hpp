@@ -18,6 +18,7 @@ class Papagei final : public Network {
   std::size_t windows_per_pass() const noexcept override { return windows_; }
   std::size_t scratch() const noexcept override { return carve(nullptr).used; }
   std::size_t tokens() const noexcept override { return 1; }
+  std::size_t samples_together() const noexcept override { return config_.window; }
   void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                float* scratch) const noexcept override;
 

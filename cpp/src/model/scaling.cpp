@@ -1,7 +1,7 @@
 #include "model/scaling.hpp"
 
 #include <cmath>
-#include <cstring>
+#include <limits>
 
 #include "kernels/scalar_math.hpp"
 
@@ -17,24 +17,43 @@ float fold(float (&lane)[lanes]) noexcept {
   return lane[0];
 }
 
-void scale_minmax(const float* x, std::size_t n, float* out) noexcept {
+float mean_of(const float* x, std::size_t n) noexcept {
+  float lane[lanes] = {};
+  for (std::size_t i = 0; i < n; ++i) lane[i % lanes] += x[i];
+  return fold(lane) / static_cast<float>(n);
+}
+
+// Scaled is (x - shift) / divisor; a divisor of 0 makes zeros.
+struct Affine {
+  float shift, divisor;
+};
+
+Affine minmax(const float* x, std::size_t n) noexcept {
   float lowest = x[0], highest = x[0];
   for (std::size_t i = 1; i < n; ++i) {
     lowest = x[i] < lowest ? x[i] : lowest;
     highest = x[i] > highest ? x[i] : highest;
   }
-  const float range = highest - lowest;
-  for (std::size_t i = 0; i < n; ++i) out[i] = range > 0.0f ? (x[i] - lowest) / range : 0.0f;
+  return {lowest, highest - lowest};
 }
 
-void scale_zscore(const float* x, std::size_t n, float* out) noexcept {
+Affine zscore(const float* x, std::size_t n) noexcept {
+  const float mean = mean_of(x, n);
   float lane[lanes] = {};
-  for (std::size_t i = 0; i < n; ++i) lane[i % lanes] += x[i];
-  const float mean = fold(lane) / static_cast<float>(n);
-  for (float& sum : lane) sum = 0.0f;
   for (std::size_t i = 0; i < n; ++i) lane[i % lanes] += (x[i] - mean) * (x[i] - mean);
-  const float deviation = std::sqrt(fold(lane) / static_cast<float>(n));
-  for (std::size_t i = 0; i < n; ++i) out[i] = deviation > 0.0f ? (x[i] - mean) / deviation : 0.0f;
+  return {mean, std::sqrt(fold(lane) / static_cast<float>(n))};
+}
+
+Affine affine_of(Scaling scaling, const float* x, std::size_t n) noexcept {
+  switch (scaling) {
+    case Scaling::minmax:
+      return minmax(x, n);
+    case Scaling::zscore:
+      return zscore(x, n);
+    case Scaling::none:
+      break;
+  }
+  return {0.0f, 1.0f};
 }
 
 void softmax(float* x, std::size_t n) noexcept {
@@ -50,25 +69,54 @@ void softmax(float* x, std::size_t n) noexcept {
 
 }  // namespace
 
-void scale_window(Scaling scaling, const float* window, std::size_t n, float* out) noexcept {
-  switch (scaling) {
-    case Scaling::none:
-      std::memcpy(out, window, n * sizeof(float));
-      break;
-    case Scaling::minmax:
-      scale_minmax(window, n, out);
-      break;
-    case Scaling::zscore:
-      scale_zscore(window, n, out);
-      break;
+void scale_window(const ModelConfig& config, const float* window, std::size_t together, float* out) noexcept {
+  const std::size_t n = config.window;
+  if (config.channels == 1) together = n;
+  const std::size_t step = config.channels * together;
+  for (std::size_t channel = 0; channel < config.channels; ++channel) {
+    const float* const x = window + channel * n;
+    const Affine a = channel == 0 ? affine_of(config.scaling, x, n) : Affine{mean_of(x, n), 1.0f};
+    for (std::size_t i = 0; i < n; i += together) {
+      float* const y = out + i / together * step + channel * together;
+      for (std::size_t j = 0; j < together; ++j) {
+        y[j] = a.divisor > 0.0f ? (x[i + j] - a.shift) / a.divisor : 0.0f;
+      }
+    }
   }
 }
 
 void finish_outputs(const ModelConfig& config, float* outputs) noexcept {
+  if (config.activation == Activation::distribution) {
+    softmax(outputs, config.n_outputs);
+    return;
+  }
   for (std::size_t i = 0; i < config.n_outputs; ++i) {
     outputs[i] = static_cast<float>(static_cast<double>(outputs[i]) * config.std + config.mean);
   }
   if (config.activation == Activation::softmax) softmax(outputs, config.n_outputs);
+}
+
+void summarize(const ModelConfig& config, const float* probability, float* median_and_deviation) noexcept {
+  double total = 0.0, first_moment = 0.0;
+  for (std::size_t k = 0; k < config.n_outputs; ++k) {
+    total += static_cast<double>(probability[k]);
+    first_moment += static_cast<double>(probability[k]) * static_cast<double>(k);
+  }
+  const double mean = first_moment / total;
+  double variance = 0.0, below = 0.0, median = std::numeric_limits<double>::quiet_NaN();
+  bool found = false;
+  for (std::size_t k = 0; k < config.n_outputs; ++k) {
+    const double p = static_cast<double>(probability[k]), offset = static_cast<double>(k) - mean;
+    variance += p * offset * offset;
+    // Bin k reaches from k - 0.5 to k + 0.5.
+    if (!found && p > 0.0 && below + p >= 0.5 * total) {
+      found = true;
+      median = static_cast<double>(k) - 0.5 + (0.5 * total - below) / p;
+    }
+    below += p;
+  }
+  median_and_deviation[0] = static_cast<float>(median * config.std + config.mean);
+  median_and_deviation[1] = static_cast<float>(std::sqrt(variance / total) * config.std);
 }
 
 }  // namespace ppgfast

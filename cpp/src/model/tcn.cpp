@@ -78,7 +78,8 @@ Error Tcn::read(const format::File& file) noexcept {
 
 void Tcn::shape_blocks() noexcept {
   const std::size_t d = config_.d_model;
-  stem_ = Convolution({config_.window, 1, 1, d, stem_taps, stem_stride});
+  const std::size_t channels = config_.channels;
+  stem_ = Convolution({config_.window, channels, channels, d, stem_taps, stem_stride});
   std::size_t length = stem_.positions();
   for (unsigned i = 0; i < config_.n_blocks; ++i) {
     Block& block = blocks_[i];
@@ -109,7 +110,8 @@ Tcn::Scratch Tcn::carve(float* scratch) const noexcept {
   const std::size_t rows = stem_.positions() + taps - 1;  // of the longest map, with its padding
   Carver carver(scratch);
   Scratch s{};
-  s.samples = carver.take_after(stem_taps, stem_.least_pitch() * stem_stride);
+  const std::size_t channels = config_.channels;
+  s.samples = carver.take_after(stem_taps * channels, stem_.least_pitch() * stem_stride * channels);
   s.x = carver.take_after(D_, rows * D_);
   s.h = carver.take_after(D_, rows * D_);
   s.feature = carver.take(D_);
@@ -123,8 +125,8 @@ void Tcn::forward(const float* windows, std::size_t, float* outputs, float* hidd
                   float* scratch) const noexcept {
   const Scratch s = carve(scratch);
 
-  // stem: samples (L) -> x (L / 4, D)
-  std::memcpy(s.samples, windows, config_.window * sizeof(float));
+  // stem: samples (L, C) -> x (L / 4, D)
+  std::memcpy(s.samples, windows, config_.window * config_.channels * sizeof(float));
   stem_.surround(s.samples);
   stem_.run(kernel_, s.samples, s.x, s.quantized, Epilogue::relu);
 
