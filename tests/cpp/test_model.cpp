@@ -52,8 +52,8 @@ namespace {
 using namespace ppgfast;
 
 constexpr const char* golden_models[] = {
-    "v1.0_gpt_f32", "v1.0_papagei_f32", "v1.0_tcn_f32", "v1.0_mlp_f32", "v1.0_linear_f32",
-    "v1.0_gpt_s8",  "v1.0_papagei_s8",  "v1.0_tcn_s8",  "v1.0_mlp_s8",  "v1.0_linear_s8",
+    "v1.0_gpt_f32", "v1.0_papagei_f32", "v1.0_tcn_f32", "v1.0_mlp_f32", "v1.0_linear_f32", "v1.0_gpt_s8",
+    "v1.0_papagei_s8", "v1.0_tcn_s8", "v1.0_mlp_s8", "v1.0_linear_s8",
     // With accelerometer, answering with a distribution:
     "v1.0_gpt_acc_f32", "v1.0_tcn_acc_f32", "v1.0_gpt_acc_s8", "v1.0_tcn_acc_s8"};
 
