@@ -12,7 +12,9 @@
 
 #include "arrays.hpp"
 #include "binding.hpp"
+#include "model/scaling.hpp"
 #include "ppgfast/model.hpp"
+#include "stream/tracker.hpp"
 
 namespace py = pybind11;
 
@@ -151,12 +153,15 @@ py::array predict(SharedModel& shared, const py::object& windows, const py::obje
   return result;
 }
 
+void check_answers_with_distribution(const ModelConfig& c) {
+  if (c.activation == Activation::distribution) return;
+  throw py::value_error("this model answers with numbers, not with a distribution over bins: use predict");
+}
+
 py::array distribution(SharedModel& shared, const py::object& windows, py::ssize_t threads) {
   const std::size_t n_threads = check_threads(threads);
   const ModelConfig& c = shared.model.config();
-  if (c.activation != Activation::distribution) {
-    throw py::value_error("this model answers with numbers, not with a distribution over bins: use predict");
-  }
+  check_answers_with_distribution(c);
   const std::size_t batch = check_windows(c, windows);
   const auto array = py::reinterpret_borrow<py::array>(windows);
   std::vector<py::ssize_t> shape = shape_of(c, array);
@@ -165,6 +170,39 @@ py::array distribution(SharedModel& shared, const py::object& windows, py::ssize
   py::array_t<float> result(shape);
   run(shared, &Model::outputs, array, batch, result.mutable_data(), c.n_outputs, n_threads);
   return result;
+}
+
+py::array track(const SharedModel& shared, const py::object& distributions, double hop) {
+  const ModelConfig& c = shared.model.config();
+  check_answers_with_distribution(c);
+  check_float32(distributions, "distribution");
+  const auto array = py::reinterpret_borrow<py::array>(distributions);
+  if (array.ndim() != 2 || array.shape(1) != c.n_outputs) {
+    throw py::value_error("distribution has shape " + shape_text(array) + ", expected (windows, " +
+                          std::to_string(c.n_outputs) + "): pass what Model.distribution returned");
+  }
+  if (!(hop > 0.0 && hop <= 3600.0)) {
+    throw py::value_error("hop is " + py::cast<std::string>(py::str(py::float_(hop))) +
+                          ", expected seconds from one window to the next, above 0 and up to 3600");
+  }
+  const std::size_t bins = c.n_outputs, windows = static_cast<std::size_t>(array.shape(0));
+  py::array_t<float> result({array.shape(0), py::ssize_t{2}});
+  const float* const p = static_cast<const float*>(array.data());
+  float* const out = result.mutable_data();
+  std::vector<double> memory(stream::Tracker::memory(bins));
+  std::vector<float> belief(bins);
+
+  const py::gil_scoped_release unlocked;
+  stream::Tracker tracker;
+  tracker.init(bins, c.std, hop, memory.data());
+  for (std::size_t i = 0; i < windows; ++i) {
+    const float* const row = p + i * bins;
+    const bool tells =
+        std::all_of(row, row + bins, [](float value) { return value >= 0.0f && value <= 1.0f; });
+    tracker.push(tells ? row : nullptr, belief.data());
+    summarize(c, belief.data(), out + 2 * i);
+  }
+  return std::move(result);
 }
 
 py::array embed(SharedModel& shared, const py::object& windows, py::ssize_t threads) {
@@ -263,6 +301,28 @@ Raises
 TypeError, ValueError
     as `predict`, and for a model whose activation is not "distribution".)";
 
+constexpr const char* track_doc =
+    R"(Follow the quantity from window to window: each answer knows the windows before it, none after it.
+
+Parameters
+----------
+distribution : C-contiguous float32 array (n, K), consecutive windows of one recording as `distribution` returned them.
+    A row that is no distribution (NaN where a window is missing) tells nothing: the belief only spreads.
+hop : seconds from one window to the next.
+
+Returns
+-------
+float32 array (n, 2): median and standard deviation of the belief, as `predict` gives them for one window.
+
+Raises
+------
+TypeError, ValueError
+    for an array of another type or shape, a hop that is not above 0, and as `distribution`.
+
+Source
+------
+The forward filter of a hidden Markov model, docs in ``cpp/src/stream/tracker.hpp``.)";
+
 constexpr const char* embed_doc = R"(Return the hidden states of the last layer.
 
 Parameters
@@ -288,6 +348,7 @@ void bind_model(py::module_& module) {
            py::arg("threads") = 1, predict_doc)
       .def("distribution", &distribution, py::arg("windows"), py::kw_only(), py::arg("threads") = 1,
            distribution_doc)
+      .def("track", &track, py::arg("distribution"), py::kw_only(), py::arg("hop"), track_doc)
       .def("embed", &embed, py::arg("windows"), py::kw_only(), py::arg("threads") = 1, embed_doc)
       .def_property_readonly("info", &info, "What the file says about itself, as a dict of plain values.")
       .def("__repr__", [](const SharedModel& shared) {
