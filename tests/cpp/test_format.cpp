@@ -47,6 +47,17 @@ TEST(crc32_is_that_of_zlib) {
   }
 }
 
+TEST(crc32_of_large_files_is_that_of_zlib) {
+  Bytes bytes(70000);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<unsigned char>(i * i * 167 + i / 251);
+  for (std::size_t start = 0; start < 16; start += 5) {
+    for (std::size_t size = 65530; size < 65610; size += 3) {
+      const unsigned char* const p = bytes.data() + start;
+      if (!CHECK_EQ(ppgfast::format::crc32(p, size), bitwise_crc32(p, size))) return;
+    }
+  }
+}
+
 TEST(golden_files_open) {
   const auto files = model_files::golden();
   CHECK(files.size() >= 2);

@@ -29,6 +29,7 @@ Features detect() noexcept {
   Features features;
   unsigned a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0) return features;
+  features.pclmul = has(c, bit(1));
   constexpr unsigned fma = bit(12), osxsave = bit(27), avx = bit(28);
   if (!has(c, osxsave | avx | fma)) return features;
   constexpr unsigned xmm_and_ymm = bit(1) | bit(2), masks_and_zmm = bit(5) | bit(6) | bit(7);

@@ -4,6 +4,7 @@
 namespace ppgfast::cpu {
 
 struct Features {
+  bool pclmul = false;       // products without carries of 64 bits, PCLMULQDQ
   bool avx2_fma = false;     // AVX2 and FMA, with the operating system saving the 256-bit registers
   bool avx512 = false;       // F, BW, DQ and VL, with the mask and 512-bit registers saved too
   bool avx512_vnni = false;  // its int8 products

@@ -5,14 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 
 #include "format/fail_if.hpp"
 
 namespace ppgfast::format {
 namespace {
 
-constexpr std::size_t alignment = 64;
 constexpr std::size_t max_file_bytes = std::size_t{1} << 30;
 
 // Closes what open() opened.
@@ -50,11 +48,8 @@ Status status_of_open(int error) noexcept {
 
 }  // namespace
 
-FileBytes::~FileBytes() { std::free(data_); }
-
 Error FileBytes::read(const char* path) noexcept {
-  std::free(data_);
-  data_ = nullptr;
+  data_.reset();
   size_ = 0;
 
   const Descriptor file(open_for_reading(path));
@@ -67,12 +62,12 @@ Error FileBytes::read(const char* path) noexcept {
 
   const auto size = static_cast<std::size_t>(about.st_size);
   if (size == 0) return {};
-  data_ = static_cast<unsigned char*>(
-      std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment));
-  FAIL_IF(data_ == nullptr, Status::out_of_memory, 0);
+  data_ = cpu::allocate(size);
+  FAIL_IF(!data_, Status::out_of_memory, 0);
+  auto* const bytes = static_cast<unsigned char*>(data_.get());
   std::size_t got = 0;
   while (got < size) {
-    const ssize_t count = ::read(file.value, data_ + got, size - got);
+    const ssize_t count = ::read(file.value, bytes + got, size - got);
     if (count < 0 && errno == EINTR) continue;
     FAIL_IF(count < 0, Status::file_unreadable, 0);
     FAIL_IF(count == 0, Status::truncated, got);  // it shrank since fstat

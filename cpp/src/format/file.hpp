@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/memory.hpp"
 #include "ppgfast/status.hpp"
 
 namespace ppgfast::format {
@@ -11,19 +12,14 @@ namespace ppgfast::format {
 // Owns the bytes of one file.
 class FileBytes {
  public:
-  FileBytes() noexcept = default;
-  ~FileBytes();
-  FileBytes(const FileBytes&) = delete;
-  FileBytes& operator=(const FileBytes&) = delete;
-
   // Reads the whole file: regular files only, at most 1 GiB, complete even after short reads and EINTR.
   Error read(const char* path) noexcept;
 
-  const unsigned char* data() const noexcept { return data_; }
+  const unsigned char* data() const noexcept { return static_cast<const unsigned char*>(data_.get()); }
   std::size_t size() const noexcept { return size_; }
 
  private:
-  unsigned char* data_ = nullptr;
+  cpu::Block data_;
   std::size_t size_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "cpu/memory.hpp"
 #include "cpu/select.hpp"
 #include "format/file.hpp"
 #include "model/config.hpp"
@@ -18,14 +19,10 @@
 namespace ppgfast {
 
 struct Model::Impl {
-  struct FreeAligned {
-    void operator()(float* block) const noexcept { std::free(block); }
-  };
-
   ModelConfig config;
   const kernels::Kernels* kernel = nullptr;
   std::unique_ptr<Network> network;
-  std::unique_ptr<float, FreeAligned> weights;
+  cpu::Block weights;
   std::size_t weight_bytes = 0;
   std::size_t parameters = 0;
   std::unique_ptr<char[]> note;
@@ -119,11 +116,11 @@ Error Model::open_memory(const void* bytes, std::size_t size, const char* isa, M
   if (const Error error = impl->network->read(file)) return error;
 
   impl->weight_bytes = impl->network->pack(nullptr) * sizeof(float);
-  impl->weights.reset(static_cast<float*>(std::aligned_alloc(64, impl->weight_bytes)));
+  impl->weights = cpu::allocate(impl->weight_bytes);
   impl->parameters = count_parameters(file);
   impl->note = read_note(file);
   if (!impl->weights || !impl->note) return failure(Status::out_of_memory);
-  impl->network->pack(impl->weights.get());
+  impl->network->pack(static_cast<float*>(impl->weights.get()));
 
   out->impl_ = std::move(impl);
   return Error();

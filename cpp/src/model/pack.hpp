@@ -102,53 +102,73 @@ constexpr std::size_t no_column = static_cast<std::size_t>(-1);
 constexpr std::size_t max_nr = 32;
 
 // One panel of float32: nr biases, then for each input the weights of nr outputs. Inputs come in the outer
-// loop so that the panel is written from front to back.
+// loop so that the panel is written from front to back, and a column is looked up once for all outputs.
 template <typename Column, typename Gain>
 void pack_panel_f32(const SourceRow (&rows)[max_nr], kernels::Layout layout, std::size_t k, Column column,
                     Gain column_gain, float* panel) noexcept {
+  TensorF32 source[max_nr];  // of the outputs that are no padding
+  double gain[max_nr];
+  std::size_t place[max_nr], count = 0;
   for (std::size_t i = 0; i < layout.nr; ++i) {
     const SourceRow& row = rows[i];
     const bool has_bias = row.tensors != nullptr && !row.tensors->bias.empty();
     panel[i] = static_cast<float>((has_bias ? row.tensors->bias[row.row] * row.gain : 0.0) + row.shift);
+    if (row.tensors == nullptr) continue;
+    source[count] = row.tensors->weight.from(row.row * row.tensors->columns);
+    gain[count] = row.gain;
+    place[count++] = i * layout.kr;
   }
   float* const weights = panel + layout.nr;
   for (std::size_t j = 0; j < k; ++j) {
     const std::size_t c = column(j);
     if (c == no_column) continue;
-    const double gain = column_gain(j);
+    const double with = column_gain(j);
     float* const to = weights + j / layout.kr * layout.kr * layout.nr + j % layout.kr;
-    for (std::size_t i = 0; i < layout.nr; ++i) {
-      const LinearTensors* t = rows[i].tensors;
-      if (t == nullptr) continue;
-      to[i * layout.kr] = static_cast<float>(t->weight[rows[i].row * t->columns + c] * rows[i].gain * gain);
+    for (std::size_t i = 0; i < count; ++i) {
+      to[place[i]] = static_cast<float>(source[i][c] * gain[i] * with);
     }
   }
 }
 
-// One panel of int8: biases, scales, corrections, then the weights.
+// One panel of int8: biases, scales, corrections, then the weights, in groups of kr neighbours of one output.
 template <typename Column>
 void pack_panel_s8(const SourceRow (&rows)[max_nr], kernels::Layout layout, std::size_t k, Column column,
                    std::int32_t activation_offset, unsigned char* panel) noexcept {
-  const std::size_t nr = layout.nr;
+  const std::size_t nr = layout.nr, kr = layout.kr;
   auto* const bias = reinterpret_cast<float*>(panel);
   auto* const correction = reinterpret_cast<std::int32_t*>(panel + 8 * nr);
-  unsigned char* const weights = panel + 12 * nr;
+  auto* const weights = reinterpret_cast<std::int8_t*>(panel + 12 * nr);
+  const std::int8_t* source[max_nr];  // of the outputs that are no padding
+  std::size_t place[max_nr], count = 0;
   for (std::size_t i = 0; i < nr; ++i) {
     const SourceRow& row = rows[i];
     if (row.tensors == nullptr) continue;
     const LinearTensors& t = *row.tensors;
     bias[i] = static_cast<float>((t.bias.empty() ? 0.0 : t.bias[row.row] * row.gain) + row.shift);
     bias[nr + i] = static_cast<float>(t.scale[row.row] * row.gain);
-    std::int32_t sum = 0;
-    for (std::size_t j = 0; j < k; ++j) {
-      const std::size_t c = column(j);
-      if (c == no_column) continue;
-      const std::int8_t weight = t.s8[row.row * t.columns + c];
-      weights[(j / layout.kr * nr + i) * layout.kr + j % layout.kr] = static_cast<unsigned char>(weight);
-      sum += weight;
-    }
-    correction[i] = activation_offset * sum;
+    source[count] = t.s8 + row.row * t.columns;
+    place[count++] = i * kr;
   }
+  for (std::size_t j = 0; j < k; j += kr) {
+    std::int8_t* const to = weights + j * nr;
+    const std::size_t n = k - j < kr ? k - j : kr, first = column(j);
+    if (kr == 4 && n == 4 && first != no_column && column(j + 3) == first + 3) {
+      for (std::size_t i = 0; i < count; ++i) std::memcpy(to + place[i], source[i] + first, 4);
+      continue;
+    }
+    for (std::size_t l = 0; l < n; ++l) {
+      const std::size_t c = column(j + l);
+      for (std::size_t i = 0; c != no_column && i < count; ++i) to[place[i] + l] = source[i][c];
+    }
+  }
+  if (activation_offset == 0) return;
+  std::int32_t sum[max_nr] = {};
+  for (std::size_t j = 0; j < k; j += kr) {
+    for (std::size_t i = 0; i < nr; ++i) {
+      for (std::size_t l = 0; l < kr; ++l) sum[i] += weights[j * nr + i * kr + l];
+    }
+  }
+  for (std::size_t i = 0; i < nr; ++i) correction[i] = activation_offset * sum[i];
 }
 
 // Packs a Linear of `n` outputs and `k` inputs. `row(n)` says where an output comes from, `column(k)` which

@@ -20,6 +20,22 @@ struct PartOf {
 // Of opposite signs the sum is small, and the larger of the two alone is within the limit.
 bool pair_fits(std::int8_t a, std::int8_t b) noexcept { return std::abs(a + b) <= kernels::pair_limit; }
 
+// Whether a row of weights fits, in passes without branches, which vectorise.
+bool row_fits(const std::int8_t* w, std::size_t columns) noexcept {
+  unsigned char lowest = 0;
+  for (std::size_t k = 0; k < columns; ++k) lowest |= w[k] == -128;
+  std::uint16_t too_large = 0;
+  for (std::size_t k = 0; k + 1 < columns; k += 2) {
+    std::uint16_t both;
+    std::memcpy(&both, w + k, sizeof(both));
+    const auto sum = static_cast<std::int16_t>((static_cast<std::int16_t>(both) >> 8) +
+                                               (static_cast<std::int16_t>(both << 8) >> 8));
+    too_large |= static_cast<std::uint16_t>(sum > kernels::pair_limit) |
+                 static_cast<std::uint16_t>(sum < -kernels::pair_limit);
+  }
+  return lowest == 0 && too_large == 0;
+}
+
 }  // namespace
 
 const unsigned char* TensorReader::find(const char* name, format::DType dtype, std::size_t a, std::size_t b,
@@ -67,10 +83,7 @@ const std::int8_t* TensorReader::s8(const char* name, std::size_t rows, std::siz
   const auto* const values = reinterpret_cast<const std::int8_t*>(data);
   for (std::size_t row = 0; row < rows; ++row) {
     const std::int8_t* const w = values + row * columns;
-    bool all_fit = true;
-    for (std::size_t k = 0; k < columns; ++k) all_fit &= w[k] != -128;
-    for (std::size_t k = 0; k + 1 < columns; k += 2) all_fit &= pair_fits(w[k], w[k + 1]);
-    if (all_fit) continue;
+    if (row_fits(w, columns)) continue;
     for (std::size_t k = 0; k < columns; ++k) {
       if (w[k] == -128) fail(Status::tensor_out_of_range, name, offset + row * columns + k);
       if (k % 2 == 0 && k + 1 < columns && !pair_fits(w[k], w[k + 1])) {

@@ -29,6 +29,7 @@ class TensorF32 {
     std::memcpy(&value, data_ + i * sizeof(value), sizeof(value));
     return value;
   }
+  TensorF32 from(std::size_t i) const noexcept { return TensorF32(data_ + i * sizeof(float)); }
 
  private:
   const unsigned char* data_ = nullptr;
