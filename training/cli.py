@@ -48,6 +48,7 @@ VERBS: dict[str, type[Section]] = {
     "pretrain": configs.PretrainConfig,
     "finetune": configs.FinetuneConfig,
     "distill": configs.DistillConfig,
+    "quantize": configs.QuantizeConfig,
     "evaluate": configs.EvaluateConfig,
     "export": configs.ExportConfig,
 }
@@ -55,7 +56,7 @@ VERBS: dict[str, type[Section]] = {
 app = typer.Typer(
     name="python -m training",
     help="From PPG recordings to a small model in one file: simulate or prepare, (pretrain,) finetune, "
-    "distill, export, evaluate. A verb's options, config keys and their defaults: --help behind the verb.",
+    "distill, (quantize,) export, evaluate. A verb's options and keys: --help behind the verb.",
     rich_markup_mode="rich",
     no_args_is_help=True,
     add_completion=False,
@@ -218,6 +219,27 @@ def distill(
         flags = {**training_flags(data, out, model, seed, device), "teacher": teacher}
         asked = read(configs.DistillConfig, "distill", config, set_, **flags)
         from training.distill import distill as run
+
+        say_trained(run(asked, fresh=fresh))
+
+
+@command("quantize")
+def quantize(
+    source: Annotated[Path | None, typer.Argument(help="Run folder of finetune or distill.")] = None,
+    out: Out = None,
+    data: Data = None,
+    teacher: Annotated[Path | None, typer.Option(help="As for distill; the source itself will do.")] = None,
+    seed: Seed = None,
+    device: Device = None,
+    config: Files = None,
+    set_: Settings = None,
+    fresh: Fresh = False,
+) -> None:
+    """Train a model a little more with the rounding of its int8 file in it."""
+    with plain_errors():
+        flags = {**training_flags(data, out, None, seed, device), "source": source, "teacher": teacher}
+        asked = read(configs.QuantizeConfig, "quantize", config, set_, **flags)
+        from training.quantize_aware import quantize as run
 
         say_trained(run(asked, fresh=fresh))
 

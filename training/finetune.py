@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 
-from training import checkpoint, engine, losses
+from training import engine, losses
 from training.augment import Augmenter
 from training.config import FinetuneConfig
 from training.data.windows import WindowSet
@@ -104,8 +104,7 @@ def numbers(run: Run, module: Model, rows: NDArray) -> dict[str, float]:
 
 def finish(run: Run, fit: engine.Fit, rows: NDArray) -> RunResult:
     """Numbers of the best epoch on the validation subjects, and for af the threshold they choose."""
-    module, _ = checkpoint.load(run.folder / "best.safetensors")
-    module.to(run.device)
+    module = run.best()
     if run.targets.task == "af":
         probability = run.targets.decode(predict(module, run.windows, rows, run.contract, run.device))
         run.save_best(module, choose_threshold(probability, run.windows.label[rows]))

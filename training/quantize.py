@@ -6,7 +6,10 @@ import re
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -28,28 +31,30 @@ FOLDED = {
 }
 
 
-def quantize_weight(weight: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Rounds (rows, columns) weights to int8 with one scale per row: weight ~ q * scale[:, None].
+def round_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """(rows, columns) weights -> whole numbers (rows, columns) as float64, and a float32 scale per row.
 
-    The scale is the smallest that keeps a row within `LARGEST` and `PAIR_LIMIT`.
+    weight ~ q * scale[:, None]. The scale is the smallest that keeps a row within `LARGEST` and `PAIR_LIMIT`.
     """
-    weight = np.asarray(weight, dtype=np.float64)
     rows, columns = weight.shape
-    pairs = np.pad(weight, ((0, 0), (0, columns % 2))).reshape(rows, -1, 2)
-    largest = np.abs(weight).max(axis=1)
-    largest_pair = np.abs(pairs.sum(axis=2)).max(axis=1)
-    scale = np.maximum(largest / LARGEST, largest_pair / PAIR_LIMIT).astype(np.float32)
-    divisor = np.where(scale > 0, scale, 1).astype(np.float64)[:, None, None]
+    pairs = F.pad(weight.double(), (0, columns % 2)).reshape(rows, -1, 2)
+    largest, largest_pair = pairs.abs().amax((1, 2)), pairs.sum(2).abs().amax(1)
+    scale = torch.maximum(largest / LARGEST, largest_pair / PAIR_LIMIT).float()
 
-    exact = pairs / divisor
-    q = np.clip(np.rint(exact), -LARGEST, LARGEST)
+    exact = pairs / torch.where(scale > 0, scale, 1).double()[:, None, None]
+    q = exact.round().clamp(-LARGEST, LARGEST)
     # Rounding may push a pair one beyond the limit; the member that was rounded up the most gives it back.
-    excess = np.abs(q.sum(axis=2)) > PAIR_LIMIT
-    rounded_up = (np.abs(q) - np.abs(exact)).argmax(axis=2)
-    row, pair = np.nonzero(excess)
-    member = rounded_up[row, pair]
-    q[row, pair, member] -= np.sign(q[row, pair, member])
-    return q.reshape(rows, -1)[:, :columns].astype(np.int8), scale
+    excess = q.sum(2).abs() > PAIR_LIMIT
+    first, second = (q.abs() - exact.abs()).unbind(2)
+    gives_back = torch.stack((first >= second, first < second), dim=2) & excess[:, :, None]
+    q = q - gives_back * q.sign()
+    return q.reshape(rows, -1)[:, :columns], scale
+
+
+def quantize_weight(weight: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """(rows, columns) weights as a file holds them: int8 and one scale per row, of `round_weight`."""
+    q, scale = round_weight(torch.from_numpy(np.asarray(weight, dtype=np.float64)))
+    return q.numpy().astype(np.int8), scale.numpy()
 
 
 def quantize_tensors(kind: str, tensors: Tensors) -> Tensors:

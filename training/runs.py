@@ -91,6 +91,10 @@ class Run:
             self.device
         )
 
+    def best(self) -> Model:
+        """The module of the best epoch, on the run's device."""
+        return checkpoint.load(self.folder / BEST)[0].to(self.device)
+
     @property
     def result(self) -> RunResult | None:
         """How the run ended, if it is over."""

@@ -11,10 +11,14 @@ KERNEL = 3  # taps of every convolution inside a block
 class SameConv1d(nn.Conv1d):
     """Convolution with an output of ceil(length / stride); an odd sample of padding goes to the right."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def padded(self, x: Tensor) -> Tensor:
+        """x (B, C, length) with the zeros around it."""
         length, kernel, stride = x.shape[-1], self.kernel_size[0], self.stride[0]
         padding = max(0, (-(-length // stride) - 1) * stride + kernel - length)
-        return super().forward(F.pad(x, (padding // 2, padding - padding // 2)))
+        return F.pad(x, (padding // 2, padding - padding // 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.padded(x))
 
 
 def halve(x: Tensor) -> Tensor:

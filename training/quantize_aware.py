@@ -1,0 +1,226 @@
+"""quantize: a trained model learns to live with int8.
+
+`as_int8` lets a module compute as its s8 file does: the weights of that file, activations rounded row by row
+as the core rounds them. Training goes on so, for a few epochs; gradients pass straight through the rounding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from torch import Tensor, nn
+
+from training import checkpoint, engine
+from training.config import ConfigError, DistillConfig, FinetuneConfig, QuantizeConfig, build
+from training.distill import Distillation, open_teacher, teacher_identity
+from training.finetune import Finetuning, finish
+from training.inputs import check_unseen
+from training.models import GPT, Model
+from training.models.convolution import SameConv1d
+from training.models.gpt import Layer
+from training.quantize import BATCHNORM_EPSILON, FLOAT_LINEARS, FOLDED, LARGEST, round_weight
+from training.runs import Run, RunResult, begin, find_checkpoint, read_run
+from training.teacher_cache import weights_hash
+
+ROW_LOWEST = 1e-30  # a row whose largest |x| is not above it becomes zero
+EXACT_IN_FLOAT32 = 2**24 // LARGEST**2  # columns whose sum of products is a whole number that float32 holds
+
+
+def round_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (..., k) -> whole numbers in [-127, 127] and a scale per row (...): kernels.hpp, QuantizeS8."""
+    largest = x.abs().amax(-1)
+    usable = largest > ROW_LOWEST
+    full = torch.full_like(largest, LARGEST)  # a tensor, since by a number torch may multiply by 1 / 127
+    inverse = torch.where(usable, full / largest, 0)
+    scale = torch.where(usable, largest / full, 0)
+    return (x * inverse[..., None]).clamp(-LARGEST, LARGEST).round(), scale
+
+
+class Int8Product(torch.autograd.Function):
+    """x (..., k), weight (n, k), bias (n) -> (..., n): kernels.hpp, LinearS8.
+
+    Sums are exact, the multiply-add after them rounds once, to the bits of the core. Backward is that of the
+    product of the rounded values.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            q, x_scale = round_rows(x.float())
+            w, w_scale = round_weight(weight)
+            exact = torch.float32 if x.shape[-1] <= EXACT_IN_FLOAT32 else torch.float64
+            sums = F.linear(q.to(exact), w.to(exact)).float()
+            y = sums.double() * (x_scale[..., None] * w_scale).double() + bias.double()
+        ctx.save_for_backward(q, x_scale, w.float(), w_scale)
+        return y.float()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, x_scale, w, w_scale = ctx.saved_tensors
+        grad = grads[0].float()
+        d_x = grad @ (w * w_scale[:, None])
+        d_weight = grad.flatten(0, -2).T @ (q * x_scale[..., None]).flatten(0, -2)
+        return d_x, d_weight.double(), grad.flatten(0, -2).sum(0)
+
+
+def folded(layer: nn.Linear | SameConv1d, norm: nn.BatchNorm1d | None) -> tuple[Tensor, Tensor]:
+    """Weights (n, k) in float64, taps first, and bias (n), with the BatchNorm behind the layer in them."""
+    weight = layer.weight.double()
+    if weight.dim() == 3:
+        weight = weight.transpose(1, 2).flatten(1)
+    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.double()
+    if norm is not None:
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        gain = norm.weight.double() / (norm.running_var.double() + BATCHNORM_EPSILON).sqrt()
+        weight, bias = weight * gain[:, None], (bias - norm.running_mean) * gain + norm.bias
+    return weight, bias.float()
+
+
+def linear(layer: nn.Linear, norm: nn.BatchNorm1d | None, x: Tensor) -> Tensor:
+    """(..., k) -> (..., n)"""
+    return Int8Product.apply(x, *folded(layer, norm))
+
+
+def convolution(layer: SameConv1d, norm: nn.BatchNorm1d | None, x: Tensor) -> Tensor:
+    """(B, C, l) -> (B, n, l'): a product whose rows are the inputs of a position, taps first."""
+    rows = layer.padded(x).unfold(2, layer.kernel_size[0], layer.stride[0])  # (B, C, l', taps)
+    rows = rows.permute(0, 2, 3, 1).flatten(2)  # (B, l', taps * C)
+    return Int8Product.apply(rows, *folded(layer, norm)).transpose(1, 2)
+
+
+def running(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
+    """BatchNorm as at inference, also while training."""
+    return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+
+
+def identity(x: Tensor) -> Tensor:
+    """For a BatchNorm that is in the weights before it."""
+    return x
+
+
+def as_int8(module: Model) -> Model:
+    """Let `module` compute as its s8 file does; changes it in place and returns it.
+
+    Parameters keep their names and places, so its checkpoints are ordinary ones. RMSNorm's scales move into
+    the Linears that follow and stay 1; statistics of BatchNorms stay as they are.
+    """
+    kind = module.config.kind
+    if isinstance(module, GPT):
+        for layer in module.layer:
+            _fold_norms(cast(Layer, layer))
+    layers = {name: layer for name, layer in module.named_modules() if _is_int8(name, layer)}
+    norms = {}
+    for name, norm in module.named_modules():
+        if isinstance(norm, nn.BatchNorm1d):
+            in_file = f"hidden.{name}" if kind == "mlp" else name
+            rules = FOLDED.get(kind, {}).items()
+            before = next(
+                (re.sub(rule, to, in_file) for rule, to in rules if re.fullmatch(rule, in_file)), ""
+            )
+            norms[before] = norm
+            _compute(norm, identity if before in layers else partial(running, norm))
+    for name, layer in layers.items():
+        _compute(
+            layer, partial(linear if isinstance(layer, nn.Linear) else convolution, layer, norms.get(name))
+        )
+    return module
+
+
+def _is_int8(name: str, layer: nn.Module) -> bool:
+    unused = name.startswith(("generative", "published_heads"))
+    return isinstance(layer, nn.Linear | SameConv1d) and name not in FLOAT_LINEARS and not unused
+
+
+def _compute(layer: nn.Module, forward: Callable[..., Tensor]) -> None:
+    layer.forward = forward
+
+
+@torch.no_grad()
+def _fold_norms(layer: Layer) -> None:
+    """RMSNorm's scale multiplies the columns of the Linears that follow."""
+    attention, ffn = layer.attention, layer.ffn
+    for linear in (attention.query, attention.key, attention.value):
+        linear.weight *= attention.norm
+    ffn.up.weight *= ffn.norm
+    for norm in (attention.norm, ffn.norm):
+        norm.fill_(1).requires_grad_(False)
+
+
+def quantize(config: QuantizeConfig, console: Console | None = None, fresh: bool = False) -> RunResult:
+    """Train the model of a finetune or distill run as its int8 self; returns how it went, measured in int8.
+
+    Continues the run in `config.out` if it was cut off, and returns its result if it is over.
+    Raises ConfigError for a source that is no such run or learned from the test subjects of its data.
+    """
+    source = config.source if config.source.is_dir() else config.source.parent
+    record = read_run(source)
+    if record["verb"] == "pretrain":
+        raise ConfigError(
+            f"{source} was pretrained only and predicts nothing yet; finetune or distil it first"
+        )
+    asked = settings(config, record)
+    weights = find_checkpoint(config.source)
+    identity = weights_hash(checkpoint.load(weights)[0])
+    if isinstance(asked, DistillConfig):
+        identity = sha256((identity + teacher_identity(asked)).encode()).hexdigest()
+    run = Int8Run(**vars(begin("quantize", asked, fresh, identity)), source=weights)
+    learned = [*record["subjects"]["train"], *record["subjects"]["validation"]]
+    check_unseen(learned, run.record["subjects"]["test"], str(source))
+    if run.result:
+        return run.result
+    with engine.reproducible(config.seed, run.device):
+        learner = trainee(run, asked, console)
+        run.start()
+        fit = engine.fit(learner, config.optimiser, config.seed, run.folder, run.device, console)
+        return finish(run, fit, learner.validation)
+
+
+def settings(config: QuantizeConfig, record: dict[str, Any]) -> FinetuneConfig | DistillConfig:
+    """The source run's config with a new schedule; of a teacher only the outputs count."""
+    values = {**record["config"], **config.model_dump(include={"out", "seed", "device", "optimiser"})}
+    values["data"] = config.data or record["data"]["folders"]
+    if config.teacher is not None:
+        values["teacher"] = config.teacher
+    if "teacher" not in values:
+        return build(FinetuneConfig, values, "quantize")
+    values["losses"] = {**config.losses.model_dump(), "feature": 0, "morphology": 0, "rhythm": 0}
+    values["augment"] = {
+        **values["augment"],
+        "time_scale": 1.0,
+    }  # a teacher's answer is for the window as it is
+    return build(DistillConfig, values, "quantize")
+
+
+def trainee(
+    run: Run, asked: FinetuneConfig | DistillConfig, console: Console | None
+) -> Finetuning | Distillation:
+    """What the source's verb trains, computing in int8."""
+    if isinstance(asked, FinetuneConfig):
+        return Finetuning(run)
+    teacher = open_teacher(asked, run, console)
+    seen = teacher.manifest["teacher"].get("subjects", [])
+    check_unseen(seen, run.record["subjects"]["test"], str(asked.teacher))
+    return Distillation(run, asked, teacher)
+
+
+@dataclass(frozen=True)
+class Int8Run(Run):
+    """A run whose modules compute in int8."""
+
+    source: Path = Path()  # checkpoint that it starts from
+
+    def network(self) -> Model:
+        return as_int8(checkpoint.load(self.source)[0]).to(self.device)
+
+    def best(self) -> Model:
+        return as_int8(super().best())
