@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks.cases import Case
+from benchmarks.runtimes import find
 
 
 def peak_memory() -> int:
@@ -31,8 +32,6 @@ def main() -> None:
     case = Case(int(n_patches))
     windows = case.windows()
     if runtime != "numpy":
-        from benchmarks.runtimes import find
-
         find(runtime).load(Path(file), case, precision)(windows)
     now = time.perf_counter_ns()
     print(now, peak_memory())
