@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from training.config import Augment, ConfigError
 from training.data.windows import WindowSet
+from training.inputs import signals
 
 
 class Augmenter:
@@ -23,13 +25,15 @@ class Augmenter:
     def __call__(
         self, rows: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Signals (B, L) and labels (B,) of the windows `rows`."""
+        """Signals, (B, L) or (B, 4, L), and labels (B,) of the windows `rows`."""
         config = self.config
         label = self.windows.label[rows]
         if config.time_scale > 1:
-            x, label = self._time_scale(rows, rng)
+            all_signals, label = self._time_scale(rows, rng)
         else:
-            x = np.array(self.windows.ppg[rows])
+            all_signals = signals(self.windows, rows)
+        moves = all_signals.ndim == 3
+        x = np.array(all_signals[:, 0] if moves else all_signals)  # (B, L), the PPG
         batch, length = x.shape
         if config.gain:
             slope = rng.uniform(-config.gain, config.gain, (batch, 1))
@@ -40,7 +44,19 @@ class Augmenter:
             x = x + size * rng.standard_normal((batch, length))
         if config.polarity:
             x = np.where(rng.random((batch, 1)) < config.polarity, -x, x)
+        if moves:
+            x = np.concatenate((x[:, None], self._moved(all_signals[:, 1:], rng)), axis=1)  # (B, 4, L)
         return x.astype(np.float32), label.astype(np.float32)
+
+    def _moved(self, acc: NDArray, rng: np.random.Generator) -> NDArray:
+        """The accelerometer (B, 3, L) turned to any side, with noise."""
+        if self.config.turn:
+            turns = Rotation.random(len(acc), random_state=rng).as_matrix()  # (B, 3, 3)
+            acc = turns.astype(np.float32) @ acc
+        if self.config.acc_noise:
+            size = rng.uniform(0, self.config.acc_noise, (len(acc), 1, 1))
+            acc = acc + size * rng.standard_normal(acc.shape)
+        return acc
 
     def _time_scale(self, rows: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
         """Play each window `speed` times as fast: the heart rate (bpm) grows by the same factor."""
@@ -59,10 +75,14 @@ class Augmenter:
         whole = np.minimum(np.floor(position).astype(int), length - 2 + shift[:, None])
         part = position - whole
         # Samples 0 .. L-1 come from the window itself, the rest from the end of its successor.
-        both = np.concatenate((windows.ppg[rows], windows.ppg[following]), axis=1)
+        both = np.concatenate((signals(windows, rows), signals(windows, following)), axis=-1)
         index = np.stack((whole, whole + 1))
         index = np.where(index < length, index, index + length - shift[:, None])
-        before, after = np.take_along_axis(np.broadcast_to(both, (2, *both.shape)), index, axis=2)
+        if both.ndim == 3:  # all channels are played alike
+            index, part = index[:, :, None], part[:, None]
+        before, after = (
+            np.take_along_axis(both, np.broadcast_to(i, (*both.shape[:-1], length)), -1) for i in index
+        )
 
         centre = (start + speed * length / 2 - length / 2) / rate  # s after the window's own centre
         slope = (windows.label[following] - windows.label[rows]) / np.where(seconds > 0, seconds, 1)

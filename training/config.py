@@ -55,6 +55,9 @@ class Optimiser(Section):
     warmup: float = Field(0.25, ge=0, le=1, description="share of all steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay")
     clip_norm: float = Field(0.0, ge=0, description="clip the gradient's norm here; 0 = do not")
+    bfloat16: bool = Field(
+        False, description="train with matrix products in bfloat16: faster where the device has it"
+    )
     checkpoint_steps: int = Field(
         500, ge=0, description="save the run's state so often; 0 = at epoch ends only"
     )
@@ -89,6 +92,8 @@ class Augment(Section):
     )
     noise: float = Field(0.0, ge=0, description="largest white noise, as a share of the window's range")
     time_scale: float = Field(1.0, ge=1, le=2, description="hr only: play 1/x to x times as fast, label too")
+    turn: bool = Field(False, description="turn the accelerometer to any side, as another wrist wears it")
+    acc_noise: float = Field(0.0, ge=0, description="largest white noise on the accelerometer, in g")
 
 
 class ModelConfig(Section):
@@ -129,6 +134,10 @@ class Training(Section):
     seed: int = Field(0, ge=0, description="seed of weights, order of windows and augmentation")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = cuda if there is one")
     scaling: Scaling = Field("minmax", description="scaling of each window, part of the model's contract")
+    channels: Literal[1, 4] = Field(1, description="1 = PPG alone; 4 = with the accelerometer's x, y, z")
+    head: Literal["value", "bins"] = Field(
+        "value", description="hr: one number, or a distribution over bins of 2 bpm that tells its doubt"
+    )
     model: ModelConfig = ModelConfig()
     optimiser: Optimiser = Optimiser()
     split: Split = Split()
@@ -205,6 +214,9 @@ class EvaluateConfig(Section):
     )
     data: tuple[Path, ...] = Field((), description="prepared data folders; default the run's own")
     out: Path | None = Field(None, description="JSON file for all numbers")
+    track: bool = Field(
+        False, description="hr over bins: each model also with the causal tracker over its windows"
+    )
     bootstrap: int = Field(1000, ge=1, description="draws of subjects for the 95 % intervals")
 
     _one_folder = field_validator("data", mode="before")(as_list)

@@ -230,7 +230,7 @@ def torch_call(path: Path) -> Callable[[NDArray], NDArray]:
     """One raw window (L,) -> bpm by torch in eager mode, scaling included, as the core does it."""
     module, meta = checkpoint.load(path)
     stated, device = meta["contract"], torch.device("cpu")
-    targets = Targets(stated["task"], stated["label_mean"], stated["label_std"])
+    targets = Targets.stated(stated)
 
     def call(x: NDArray) -> NDArray:
         with torch.inference_mode():

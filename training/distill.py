@@ -16,11 +16,22 @@ from training import checkpoint, engine
 from training.augment import Augmenter
 from training.config import ConfigError, DistillConfig
 from training.finetune import finish, monitor, numbers
-from training.inputs import check_unseen, chunks, contract_of, open_windows, rows_hash, to_tensor
-from training.losses import DistillationLoss
+from training.inputs import (
+    BINS,
+    Targets,
+    check_unseen,
+    chunks,
+    contract_of,
+    open_windows,
+    rows_hash,
+    signals,
+    to_tensor,
+)
+from training.losses import DistillationLoss, bin_logits
 from training.models import Model, Outputs, widths
 from training.runs import Run, RunResult, begin, find_checkpoint
 from training.teacher_cache import Store, is_store, open_store, teacher_outputs, weights_hash
+from training.tracker import LOWEST, STEP
 
 VECTORS = {
     "feature": ("feature",),
@@ -67,7 +78,7 @@ def open_teacher(config: DistillConfig, run: Run, console: Console | None = None
         contract_of(meta, config.teacher)
         seen = run.windows
         if config.teacher_data:
-            seen = open_windows(config.teacher_data)
+            seen = open_windows(config.teacher_data, config.channels)
             if rows_hash(seen) != rows_hash(run.windows):
                 raise ConfigError(
                     "teacher_data holds other windows than data; prepare both with the same window and hop"
@@ -120,7 +131,7 @@ class Distillation:
         self.student: Model = run.network()
         try:
             criterion = DistillationLoss(
-                run.targets.task,
+                run.targets.kind,
                 widths(self.student, config.taps.student),
                 teacher.widths,
                 config.losses.model_dump(),
@@ -148,7 +159,7 @@ class Distillation:
         found = numbers(self.run, self.student, self.validation)
         windows = self.run.windows
         for piece in chunks(self.validation, 512):
-            total, terms = self._loss(piece, windows.ppg[piece], windows.label[piece])
+            total, terms = self._loss(piece, signals(windows, piece), windows.label[piece])
             for name, term in {"total": total, **terms}.items():
                 found[name] = found.get(name, 0.0) + term.item() * len(piece) / len(self.validation)
         return found
@@ -158,16 +169,24 @@ class Distillation:
 
     def _loss(self, rows: NDArray, signal: NDArray, label: NDArray) -> tuple[Tensor, dict[str, Tensor]]:
         run = self.run
-        x = to_tensor(signal, run.config.scaling, run.device)  # (B, L)
-        answer = self.student(x, tap=self.config.taps.student)
-        patches = x.view(len(x), self.student.config.n_patches, -1)  # (B, N, P)
+        config = self.student.config
+        x = to_tensor(signal, run.config.scaling, run.device, config.patch)  # (B, L) or (B, N, 4*P)
+        answer = Outputs(*(part.float() for part in self.student(x, tap=self.config.taps.student)))
+        patches = x.view(len(x), config.n_patches, -1)[..., : config.patch]  # (B, N, P), the PPG's
         mask = patches.amax(-1) > patches.amin(-1)  # (B, N), flat patches have no shape to learn
         target = run.targets.encode(label).to(run.device)
         answer, known, mask = align(answer, self._targets(rows), mask)
         return self.criterion(answer, known, target, mask)
 
     def _targets(self, rows: NDArray) -> Outputs:
-        """The teacher's outputs with heart rates in the student's standardised units."""
+        """The teacher's outputs with heart rates in the student's units: standardised, or logits of bins."""
         known = self.teacher.outputs(rows, self.run.device)
-        targets = self.run.targets
-        return known._replace(prediction=(known.prediction - targets.mean) / targets.std)
+        targets, prediction = self.run.targets, known.prediction
+        if targets.task == "hr" and prediction.shape[1] == BINS and not targets.bins:
+            bpm = Targets("hr", LOWEST, STEP, BINS).decode(prediction.cpu().numpy())
+            prediction = torch.from_numpy(bpm)[:, None].to(self.run.device)
+        if prediction.shape[1] == 1:
+            prediction = (prediction - targets.mean) / targets.std
+            if targets.bins:
+                prediction = bin_logits(prediction[:, 0], targets.bins)
+        return known._replace(prediction=prediction)

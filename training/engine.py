@@ -249,7 +249,9 @@ class _Loop:
     def _train_step(self, rows: np.ndarray) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        total, terms = self.trainee.loss(rows, np.random.default_rng((self.seed, self.epoch, self.step)))
+        rng = np.random.default_rng((self.seed, self.epoch, self.step))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
+            total, terms = self.trainee.loss(rows, rng)
         self._check_finite(total.item(), "the loss")
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()

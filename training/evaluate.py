@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import ppgfast
-from training import checkpoint, metrics
+from training import checkpoint, metrics, tracker
 from training.config import ConfigError, EvaluateConfig
 from training.data.windows import WindowSet
 from training.finetune import predict
@@ -38,10 +38,13 @@ from training.progress import bar, write_json
 from training.runs import RUN, find_checkpoint, read_run
 
 SPECIFICITY = 0.95
+SHARES = tuple(k / 10 for k in range(1, 11))  # of the coverage-error curve
 UNUSED = ("generative.", "published_heads.")  # weights that serve pre-training alone
 MODEL_FILE = "model.ppgf"  # where `export` puts a run's file unless told otherwise
 
-Predict = Callable[[WindowSet, NDArray], NDArray[np.float32]]  # windows, rows -> bpm or probability (n,)
+# windows, rows -> (n,) bpm or probability, or (n, 2) bpm and its standard deviation
+Predict = Callable[[WindowSet, NDArray], NDArray[np.float32]]
+Distribution = Callable[[WindowSet, NDArray], NDArray[np.float32]]  # windows, rows -> (n, K) chances of bins
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Entry:
     parameters: int | None = None
     bytes: int | None = None
     learned_from: tuple[str, ...] = ()
+    channels: int = 1
+    distribution: Distribution | None = None  # what a tracker needs
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class Score:
     bytes: int | None
     threshold: float | None  # of the probability, chosen on validation subjects; None for hr
     metrics: dict[str, metrics.Interval]
-    predictions: NDArray[np.float32] = field(repr=False, compare=False)
+    predictions: NDArray[np.float32] = field(repr=False, compare=False)  # (n,) bpm or probability
+    coverage: dict[str, float] | None = None  # share of windows kept, most certain first -> mean error in bpm
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,8 @@ class Evaluation:
                 key: getattr(score, key) for key in ("name", "engine", "parameters", "bytes", "threshold")
             }
             numbers = {key: _finite(interval._asdict()) for key, interval in score.metrics.items()}
-            scores.append({**values, "metrics": numbers})
+            curve = {} if score.coverage is None else {"coverage": score.coverage}
+            scores.append({**values, "metrics": numbers, **curve})
         return {"task": self.task, "windows": len(self.rows), "subjects": self.subjects, "scores": scores}
 
 
@@ -105,12 +112,12 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> Evaluati
     if not config.data and record is None:
         raise ConfigError("evaluate needs windows: give --run, a run folder as a model, or --data")
     folders = config.data or tuple(Path(folder) for folder in record["data"]["folders"])  # type: ignore[index]
-    windows = open_windows(folders)
+    found = [entry for name, path in config.models.items() for entry in entries_of(name, path)]
+    if config.track:
+        found += [tracked(entry) for entry in found if entry.distribution is not None]
+    windows = open_windows(folders, max((entry.channels for entry in found), default=1))
     task = windows.manifest["task"]
-    entries = [
-        baseline(task),
-        *(entry for name, path in config.models.items() for entry in entries_of(name, path)),
-    ]
+    entries = [baseline(task), *found]
     for entry in entries:
         if entry.task != task:
             raise ConfigError(f"{entry.name} is a model for task {entry.task}, the data are for {task}")
@@ -182,21 +189,39 @@ def torch_entry(name: str, path: Path) -> Entry:
     """A checkpoint, run by torch on the CPU."""
     module, meta = checkpoint.load(path)
     stated = contract_of(meta, path)
-    targets = Targets(stated["task"], stated["label_mean"], stated["label_std"])
+    targets = Targets.stated(stated)
     device = torch.device("cpu")
 
-    def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+    def raw(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
         try:
-            return targets.decode(predict(module, windows, rows, stated, device))
+            return predict(module, windows, rows, stated, device)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}") from None
+
+    def distribution(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+        return targets.distribution(raw(windows, rows))
+
+    def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+        if targets.bins:
+            return tracker.summary(distribution(windows, rows), targets.mean, targets.std).astype(np.float32)
+        return targets.decode(raw(windows, rows))
 
     # As the core counts them: numbers that take part in a prediction, not only trained ones.
     state = {key: value for key, value in module.state_dict().items() if value.is_floating_point()}
     count = sum(value.numel() for key, value in state.items() if not key.startswith(UNUSED))
     subjects = meta.get("subjects", {})
     learned = tuple(subjects.get("train", []) + subjects.get("validation", []))
-    return Entry(name, "torch", stated["task"], run, count, path.stat().st_size, learned)
+    return Entry(
+        name,
+        "torch",
+        stated["task"],
+        run,
+        count,
+        path.stat().st_size,
+        learned,
+        module.config.channels,
+        distribution if targets.bins else None,
+    )
 
 
 def core_entry(name: str, path: Path) -> Entry:
@@ -204,15 +229,49 @@ def core_entry(name: str, path: Path) -> Entry:
     model = ppgfast.load(path)
     about = model.info
 
-    def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
-        column = 1 if about["output"]["task"] == "af" else 0
-        adapted = (as_contracted(windows.ppg[piece], windows, about["input"]) for piece in chunks(rows))
+    def asked(answer: Callable[..., NDArray], windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+        adapted = (as_contracted(windows, piece, about["input"]) for piece in chunks(rows))
         try:
-            return np.concatenate([model.predict(x)[:, column] for x in adapted])
+            return np.concatenate([answer(x) for x in adapted])
         except ValueError as error:
             raise ConfigError(f"{path}: {error}") from None
 
-    return Entry(name, "C++", about["output"]["task"], run, about["parameters"], path.stat().st_size)
+    def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+        answer = asked(model.predict, windows, rows)
+        return answer if over_bins else answer[:, 1 if about["output"]["task"] == "af" else 0]
+
+    over_bins = about["output"]["activation"] == "distribution"
+    return Entry(
+        name,
+        "C++",
+        about["output"]["task"],
+        run,
+        about["parameters"],
+        path.stat().st_size,
+        channels=about["input"]["channels"],
+        distribution=partial(asked, model.distribution) if over_bins else None,
+    )
+
+
+def tracked(entry: Entry) -> Entry:
+    """The same model with the causal tracker over all windows of a record, labelled or not."""
+
+    def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+        assert entry.distribution is not None
+        hop = windows.manifest["hop"] / windows.sampling_rate  # s
+        answer = np.empty((len(windows), 2), np.float32)
+        for record in np.unique(windows.record[rows]):
+            mine = np.flatnonzero(windows.record == record)
+            mine = mine[np.argsort(windows.t_start[mine], kind="stable")]
+            # One row per hop: where a window is missing, the belief only spreads.
+            at = np.rint((windows.t_start[mine] - windows.t_start[mine[0]]) / hop).astype(int)
+            p = entry.distribution(windows, mine)
+            slots = np.full((at[-1] + 1, p.shape[1]), np.nan)
+            slots[at] = p
+            answer[mine] = tracker.track(slots, hop)[at]
+        return answer[rows]
+
+    return replace(entry, name=f"{entry.name}, tracked", predict=run, distribution=None)
 
 
 def score(
@@ -223,7 +282,8 @@ def score(
     draws: int,
 ) -> Score:
     """Predict and score; for af the thresholds come from the entry's own validation predictions."""
-    prediction = entry.predict(windows, rows)
+    answer = entry.predict(windows, rows)
+    prediction, doubt = (answer, None) if answer.ndim == 1 else answer.T
     label, owner = windows.label[rows], windows.subject[rows]
     threshold = None
     if windows.manifest["task"] == "hr":
@@ -242,7 +302,17 @@ def score(
         key: metrics.bootstrap(metric, prediction, label, subjects=owner, n=draws)
         for key, metric in wanted.items()
     }
-    return Score(entry.name, entry.engine, entry.parameters, entry.bytes, threshold, values, prediction)
+    coverage = None
+    if doubt is not None:
+        values["mae_80"] = metrics.bootstrap(
+            metrics.certain_error, prediction, label, doubt, subjects=owner, n=draws
+        )
+        coverage = {
+            f"{share:.1f}": metrics.certain_error(prediction, label, doubt, share) for share in SHARES
+        }
+    return Score(
+        entry.name, entry.engine, entry.parameters, entry.bytes, threshold, values, prediction, coverage
+    )
 
 
 def thresholds(probability: NDArray, label: NDArray) -> tuple[float, float]:
@@ -275,6 +345,7 @@ FIBRILLATION: dict[str, metrics.Metric] = {"auroc": metrics.auroc, "auprc": metr
 HEADINGS = {
     "mae": "MAE",
     "median": "median",
+    "mae_80": "MAE@80",
     "within_5bpm": "in 5 bpm",
     "auroc": "AUROC",
     "f1": "F1",
@@ -282,7 +353,8 @@ HEADINGS = {
     "sensitivity_at_95": "sens@95",
 }
 CAPTIONS = {
-    "hr": "MAE and median of the error in bpm; in 5 bpm: share of windows with an error of at most that",
+    "hr": "MAE and median of the error in bpm; MAE@80: of the 80 % most certain windows; in 5 bpm: share of "
+    "windows with an error of at most that",
     "af": "thresholds from validation subjects; sens@95: sensitivity where specificity was 95 % there",
 }
 
@@ -297,17 +369,17 @@ def table(evaluation: Evaluation) -> Table:
     for heading in ("model", "by"):
         shown.add_column(heading, overflow="fold")
     shown.add_column("params", justify="right")
-    keys = [key for key in HEADINGS if key in evaluation.scores[0].metrics]
+    keys = [key for key in HEADINGS if any(key in row.metrics for row in evaluation.scores)]
     for key in keys:
         shown.add_column(HEADINGS[key], justify="right", no_wrap=True)
     for row in evaluation.scores:
         size = "" if row.parameters is None else f"{row.parameters:,}"
-        shown.add_row(row.name, row.engine, size, *(_cell(row.metrics[key]) for key in keys))
+        shown.add_row(row.name, row.engine, size, *(_cell(row.metrics.get(key)) for key in keys))
     return shown
 
 
-def _cell(interval: metrics.Interval) -> str:
-    if math.isnan(interval.value):
+def _cell(interval: metrics.Interval | None) -> str:
+    if interval is None or math.isnan(interval.value):
         return "-"
     # Shares and errors below 1 with a digit more; bounds one digit shorter, they are less certain.
     digits = 3 if abs(interval.value) <= 1 else 2

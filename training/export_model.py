@@ -82,7 +82,7 @@ def held_out(config: ExportConfig, meta: Mapping[str, Any], stated: Mapping[str,
         return np.empty((0, 0), np.float32)
     folders = config.data or tuple(Path(folder) for folder in meta.get("data", {}).get("folders", ()))
     try:
-        windows = open_windows(folders)
+        windows = open_windows(folders, stated.get("channels", 1))
     except DataError as error:
         raise ConfigError(
             f"no windows for the self test ({error}); give --data, or --set selftest=0"
@@ -95,16 +95,17 @@ def held_out(config: ExportConfig, meta: Mapping[str, Any], stated: Mapping[str,
             "the model learned from every subject of the data; give other --data, or --set selftest=0"
         )
     rows = rows[:: max(1, len(rows) // COMPARED)][:COMPARED]
-    return as_contracted(windows.ppg[rows], windows, stated)
+    return as_contracted(windows, rows, stated)
 
 
 def largest_difference(
     module: Model, stated: Mapping[str, Any], model: ppgfast.Model, windows: NDArray[np.float32]
 ) -> float:
     """Between torch and the core, in the output's units; ExportError if it is more than rounding."""
-    targets = Targets(stated["task"], stated["label_mean"], stated["label_std"])
+    targets = Targets.stated(stated)
     with torch.no_grad():
-        raw = module(to_tensor(windows, stated["scaling"], torch.device("cpu"))).prediction.numpy()
+        x = to_tensor(windows, stated["scaling"], torch.device("cpu"), module.config.patch)
+        raw = module(x).prediction.numpy()
     column = 1 if stated["task"] == "af" else 0
     difference = float(np.abs(targets.decode(raw) - model.predict(windows)[:, column]).max())
     if not difference <= TOLERANCE * max(1.0, targets.std):

@@ -1,7 +1,8 @@
 """finetune: a teacher, or a student without a teacher, learns from labels.
 
 Heart rate is standardised with the mean and standard deviation of the training labels; both go into the
-checkpoint, so that every later user of it gets bpm. Atrial fibrillation is a two-class softmax.
+checkpoint, so that every later user of it gets bpm. With `head = "bins"` it is a distribution over bins,
+learned from one around each label. Atrial fibrillation is a two-class softmax.
 """
 
 from __future__ import annotations
@@ -57,8 +58,10 @@ class Finetuning:
     def loss(self, rows: NDArray, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         run = self.run
         signal, label = self.augmenter(rows, rng)
-        prediction = self.module(to_tensor(signal, run.config.scaling, run.device)).prediction  # (B, C)
-        term = losses.supervised(prediction, run.targets.encode(label).to(run.device), run.targets.task)
+        x = to_tensor(signal, run.config.scaling, run.device, run.config.model.patch)
+        prediction = self.module(x).prediction.float()  # (B, C)
+        target = run.targets.encode(label).to(run.device)
+        term = losses.supervised(prediction, target, run.targets.kind)
         return term, {"supervised": term}
 
     def validate(self) -> dict[str, float]:
@@ -79,8 +82,9 @@ def predict(
     """Raw outputs (n, C) of the windows `rows`, in eval mode; `stated` is the module's contract."""
 
     def raw(piece: NDArray) -> NDArray[np.float32]:
-        x = as_contracted(windows.ppg[piece], windows, stated)  # (B, L)
-        return module(to_tensor(x, stated["scaling"], device)).prediction.cpu().numpy()  # (B, C)
+        x = as_contracted(windows, piece, stated)  # (B, L) or (B, 4, L)
+        x = to_tensor(x, stated["scaling"], device, module.config.patch)
+        return module(x).prediction.cpu().numpy()  # (B, C)
 
     was_training = module.training
     module.eval()

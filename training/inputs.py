@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, softmax
 from torch import Tensor
 
 from training.config import ConfigError, Split
@@ -21,9 +21,13 @@ from training.data.signal import resample, scale
 from training.data.splits import subject_folds, subject_split
 from training.data.windows import WindowSet
 from training.losses import Task
+from training.models import from_channels
+from training.tracker import LOWEST, STEP, summary
 
 PARTS = ("train", "validation", "test")
 N_OUTPUTS = {"hr": 1, "af": 2}
+BINS = 96  # of a heart rate's distribution: 30 to 220 bpm in steps of 2
+TURNED = np.array([[-1], [1], [1], [1]], np.float32)  # polarity is the PPG's alone
 CHUNK = 4096  # windows hashed or predicted at a time
 
 
@@ -36,10 +40,30 @@ class Parts:
     test: NDArray[np.int64]
 
 
-def open_windows(folders: Sequence[Path]) -> WindowSet:
-    """One set of the windows of all prepared folders."""
-    sets = [window_sets.load(folder) for folder in folders]
-    return sets[0] if len(sets) == 1 else window_sets.concatenate(sets)
+def open_windows(folders: Sequence[Path], channels: int = 1, any_task: bool = False) -> WindowSet:
+    """One set of the windows of all prepared folders; with `any_task`, of whatever task they are.
+
+    channels: 1 leaves the accelerometer out, 4 has it in g, and at rest in a set that was recorded without.
+    """
+    sets = [with_channels(window_sets.load(folder), channels) for folder in folders]
+    return sets[0] if len(sets) == 1 else window_sets.concatenate(sets, any_task)
+
+
+def with_channels(windows: WindowSet, channels: int) -> WindowSet:
+    """The windows with exactly the signals that a model of so many channels takes."""
+    known, acc = windows.manifest["units"]["acc"], windows.acc
+    if channels == 1:
+        acc, units = None, ""
+    elif acc is None:
+        acc, units = np.broadcast_to(np.float32(0), (len(windows), 3, windows.window)), "g"
+    elif known != "g":
+        raise ConfigError(
+            f"{windows.manifest['dataset']} has its accelerometer in '{known}', expected g; set channels=1"
+        )
+    else:
+        units = "g"
+    manifest = {**windows.manifest, "units": {**windows.manifest["units"], "acc": units}}
+    return replace(windows, acc=acc, manifest=manifest)
 
 
 def subject_names(windows: WindowSet) -> list[str]:
@@ -58,7 +82,8 @@ def subjects_of(windows: WindowSet, rows: NDArray) -> list[str]:
 def split(windows: WindowSet, config: Split) -> Parts:
     """Train, validation and test windows by subject: shares of all windows, or one fold as the test.
 
-    Subjects with and without af are dealt out apart, so that each part has both if there are enough of them.
+    Each data set is split apart, so its subjects fall to the same parts whatever it is joined with; so are
+    subjects with and without af, so that each part has both if there are enough of them.
     """
     pieces = [_split_group(windows, rows, config) for rows in _groups(windows, max(4, config.folds))]
     parts = Parts(*(np.sort(np.concatenate(part)) for part in zip(*pieces, strict=True)))
@@ -67,14 +92,18 @@ def split(windows: WindowSet, config: Split) -> Parts:
 
 
 def _groups(windows: WindowSet, least: int) -> list[NDArray[np.int64]]:
-    """Windows of subjects with af and of the others; one group if either has fewer than `least` subjects."""
-    everyone = np.arange(len(windows))
-    if windows.manifest["task"] != "af":
-        return [everyone]
-    affected = np.isin(windows.subject, np.unique(windows.subject[windows.label == 1]))
-    groups = [everyone[affected], everyone[~affected]]
-    enough = all(len(np.unique(windows.subject[rows])) >= least for rows in groups)
-    return groups if enough else [everyone]
+    """Windows of each data set; where it is labelled for af, of subjects with it and of the others, unless
+    either has fewer than `least` subjects."""
+    owner = np.array([name.partition("/")[0] for name in subject_names(windows)])[windows.subject]
+    groups = []
+    for rows in (np.flatnonzero(owner == dataset) for dataset in np.unique(owner)):
+        label, subject = windows.label[rows], windows.subject[rows]
+        for_af = np.isfinite(label).any() and np.isin(label[np.isfinite(label)], (0, 1)).all()
+        affected = np.isin(subject, np.unique(subject[label == 1])) & for_af
+        halves = [rows[affected], rows[~affected]]
+        enough = all(len(np.unique(windows.subject[half])) >= least for half in halves)
+        groups += halves if enough else [rows]
+    return groups
 
 
 def _split_group(windows: WindowSet, rows: NDArray, config: Split) -> list[NDArray[np.int64]]:
@@ -147,23 +176,43 @@ def chunks(rows: NDArray, size: int = CHUNK) -> Iterator[NDArray]:
 
 @dataclass(frozen=True)
 class Targets:
-    """Labels <-> what the network is asked for: standardised bpm (hr), or the class (af)."""
+    """Labels <-> what the network is asked for: standardised bpm or a distribution over bins (hr), or the
+    class (af). Bin k stands for mean + std * k bpm."""
 
-    task: Task
+    task: str
     mean: float = 0.0
     std: float = 1.0
+    bins: int = 0  # 0 = no distribution
 
     @staticmethod
-    def fit(task: str, labels: NDArray) -> Targets:
-        """Standardisation by training labels; classes stay as they are."""
+    def fit(task: str, labels: NDArray, head: str = "value") -> Targets:
+        """Standardisation by training labels; bins and classes are always the same."""
         if task not in N_OUTPUTS:
             raise ConfigError(f"the data have task {task!r}; expected {' or '.join(N_OUTPUTS)}")
         if task == "af":
             if len(np.unique(labels)) < 2:
                 raise ConfigError("all training windows have one class; try another split.seed, or add data")
             return Targets("af")
+        if head == "bins":
+            return Targets("hr", LOWEST, STEP, BINS)
         std = float(np.std(labels, dtype=np.float64))
         return Targets("hr", float(np.mean(labels, dtype=np.float64)), std if std > 1e-3 else 1.0)
+
+    @staticmethod
+    def stated(contract: Mapping[str, Any]) -> Targets:
+        """Those of a model that states this contract."""
+        bins = BINS if contract.get("activation") == "distribution" else 0
+        return Targets(contract["task"], contract["label_mean"], contract["label_std"], bins)
+
+    @property
+    def kind(self) -> Task:
+        """What the losses are asked to compare."""
+        return "bins" if self.bins else "af" if self.task == "af" else "hr"
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of a network for these targets."""
+        return self.bins or N_OUTPUTS.get(self.task, 1)
 
     def encode(self, label: NDArray) -> Tensor:
         """Labels (B,) as float32 targets; NaN stays NaN."""
@@ -171,14 +220,34 @@ class Targets:
 
     def decode(self, raw: NDArray) -> NDArray[np.float32]:
         """Raw outputs (B, C) as bpm, or as the probability of af: (B,)."""
+        if self.bins:
+            return summary(self.distribution(raw), self.mean, self.std)[:, 0].astype(np.float32)
         if self.task == "hr":
             return (raw[:, 0] * self.std + self.mean).astype(np.float32)
         return expit(raw[:, 1] - raw[:, 0]).astype(np.float32)
 
+    def distribution(self, raw: NDArray) -> NDArray[np.float32]:
+        """Raw outputs (B, K) as chances of the bins."""
+        return softmax(raw, axis=-1).astype(np.float32)
 
-def to_tensor(x: NDArray, scaling: str, device: torch.device) -> Tensor:
-    """Windows (B, L), each scaled by itself, as float32 on `device`."""
-    return torch.from_numpy(np.ascontiguousarray(scale(x, scaling))).to(device)
+
+def signals(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+    """Windows `rows`: (B, L), or with the accelerometer (B, 4, L), the PPG first."""
+    if windows.acc is None:
+        return windows.ppg[rows]
+    return np.concatenate((windows.ppg[rows][:, None], windows.acc[rows]), axis=1)
+
+
+def to_tensor(x: NDArray, scaling: str, device: torch.device, patch: int = 40) -> Tensor:
+    """Windows, each scaled by itself, as float32 on `device`: (B, L) stay so, (B, 4, L) become patches.
+
+    The accelerometer's axes stay in g and lose their mean over the window.
+    """
+    if x.ndim == 2:
+        return torch.from_numpy(np.ascontiguousarray(scale(x, scaling))).to(device)
+    motion = x[:, 1:] - x[:, 1:].mean(-1, keepdims=True)
+    both = np.concatenate((scale(x[:, 0], scaling)[:, None], motion), axis=1, dtype=np.float32)
+    return from_channels(torch.from_numpy(both), patch).to(device)  # (B, N, 4*P)
 
 
 def n_patches(windows: WindowSet, patch: int) -> int:
@@ -194,6 +263,7 @@ def contract(windows: WindowSet, scaling: str, targets: Targets) -> dict[str, An
     """What a model states about its input and output: the keywords of `training.export.to_ppgf`."""
     manifest = windows.manifest
     band = manifest["filter"]
+    activation = {"bins": "distribution", "af": "softmax"}.get(targets.kind, "none")
     return {
         "sampling_rate": windows.sampling_rate,
         "hop": manifest["hop"],
@@ -203,6 +273,8 @@ def contract(windows: WindowSet, scaling: str, targets: Targets) -> dict[str, An
         "task": targets.task,
         "label_mean": targets.mean,
         "label_std": targets.std,
+        "channels": 1 if windows.acc is None else 4,
+        "activation": activation,
     }
 
 
@@ -215,13 +287,16 @@ def contract_of(meta: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return meta["contract"]
 
 
-def as_contracted(x: NDArray, windows: WindowSet, stated: Mapping[str, Any]) -> NDArray[np.float32]:
-    """Windows (B, L) at the sampling rate and polarity that a model states, not yet scaled.
+def as_contracted(windows: WindowSet, rows: NDArray, stated: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Windows `rows`, (B, L) or (B, 4, L), with the channels, the sampling rate and the polarity that a model
+    states, not yet scaled.
 
     A rate of 0 is not stated. The band stays that of the windows: what a filter took out does not come back.
     """
+    alone = stated.get("channels", 1) == 1
+    x = windows.ppg[rows] if alone else signals(windows, rows)
     if stated["sampling_rate"] not in (0, windows.sampling_rate):
         x = resample(x, windows.sampling_rate, stated["sampling_rate"])
     if stated["polarity"] != windows.manifest["polarity"]:
-        x = -x
+        x = x * (-1 if alone else TURNED)
     return np.ascontiguousarray(x, dtype=np.float32)

@@ -2,7 +2,7 @@
 
 Total = supervised + prediction + feature + morphology + rhythm, each times its weight. Every term is a scalar
 and stays finite, with finite gradients, for flat windows, a single patch and a batch of one. `task` is "hr",
-a regression in standardised units, or "af", a classification over logits.
+a regression in standardised units, "bins", the same as a distribution, or "af", both over logits.
 
 The patch terms have two backends with the same meaning. "cpp" is `ppgfast.losses`: value and gradients in one
 pass, for float32 on the CPU. "torch" is the formula below, and takes over for all else.
@@ -22,16 +22,17 @@ from ppgfast import losses as core
 from training.models import Outputs
 
 TERMS = ("supervised", "prediction", "feature", "morphology", "rhythm")
-Task = Literal["hr", "af"]
+Task = Literal["hr", "bins", "af"]
 Temperature = float | Literal["auto"]
 Error = Literal["mae", "mse"]
 Backend = Literal["cpp", "torch"]
 _ERRORS = {"mae": F.l1_loss, "mse": F.mse_loss}
+SPREAD = 1.25  # bins: deviation of the distribution that a label stands for, 2.5 bpm where a bin has 2
 TINY = 1e-12  # below this a squared length counts as zero
 
 
 def supervised(prediction: Tensor, target: Tensor, task: Task, error: Error = "mae") -> Tensor:
-    """Error of (B, 1) against (B,), or cross-entropy of (B, C) logits against classes (B,).
+    """Error of (B, 1) against (B,), or cross-entropy of (B, C) logits against classes or bins (B,).
 
     A target of NaN is a window without a label and is left out; 0 where none has one.
     """
@@ -39,9 +40,18 @@ def supervised(prediction: Tensor, target: Tensor, task: Task, error: Error = "m
     target = target.nan_to_num()
     if task == "af":
         each = F.cross_entropy(prediction, target.long(), reduction="none")  # (B,)
+    elif task == "bins":
+        soft = F.softmax(bin_logits(target, prediction.shape[-1]), dim=-1)  # (B, K)
+        each = F.cross_entropy(prediction, soft, reduction="none")  # (B,)
     else:
         each = _ERRORS[error](prediction.view_as(target), target.to(prediction.dtype), reduction="none")
     return _mean_where(each, labelled)
+
+
+def bin_logits(position: Tensor, n_bins: int) -> Tensor:
+    """Logits (B, K) of a normal distribution around each position (B,), both in bins."""
+    bins = torch.arange(n_bins, dtype=position.dtype, device=position.device)
+    return -0.5 * ((bins - position[:, None].clamp(0, n_bins - 1)) / SPREAD).square()
 
 
 def prediction(
@@ -309,7 +319,7 @@ class DistillationLoss(nn.Module):
 
     Parameters
     ----------
-    task : "hr" or "af".
+    task : "hr", "bins" or "af".
     student_widths, teacher_widths : (d_feature, d_patch) of each, from `training.models.widths`.
     weights : factor of each of TERMS; a missing one is 0. A term of weight 0 is reported and does not train.
     temperature : tau of the prediction term.
@@ -339,8 +349,8 @@ class DistillationLoss(nn.Module):
         unknown = sorted(set(weights) - set(TERMS))
         if unknown:
             raise ValueError(f"unknown loss term {unknown[0]!r}: expected some of {', '.join(TERMS)}")
-        if task not in ("hr", "af"):
-            raise ValueError(f"unknown task {task!r}: expected hr or af")
+        if task not in ("hr", "bins", "af"):
+            raise ValueError(f"unknown task {task!r}: expected hr, bins or af")
         _check_backend(backend)
         self.task: Task = task
         self.weights = {term: float(weights.get(term, 0.0)) for term in TERMS}

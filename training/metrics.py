@@ -79,6 +79,14 @@ def coverage_error(prediction: ArrayLike, target: ArrayLike, uncertainty: ArrayL
     return kept / len(prediction), np.cumsum(np.repeat(error, size)) / kept
 
 
+def certain_error(
+    prediction: ArrayLike, target: ArrayLike, uncertainty: ArrayLike, share: float = 0.8
+) -> float:
+    """Mean absolute error of the `share` of windows that are most certain."""
+    coverage, error = coverage_error(prediction, target, uncertainty)
+    return float(error[max(0, round(share * len(coverage)) - 1)])
+
+
 def heart_rate_scores(prediction: ArrayLike, target: ArrayLike) -> dict[str, float]:
     """The table row of a heart-rate model, in bpm: mae, mse, p50, p75, p90, p95 and within_5bpm (a share)."""
     return {

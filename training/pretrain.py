@@ -27,6 +27,10 @@ def pretrain(config: PretrainConfig, console: Console | None = None, fresh: bool
         raise ConfigError(
             f"scaling = {config.scaling}: the next patch is scored in [0, 1]; use scaling=minmax"
         )
+    if config.channels != 1:
+        raise ConfigError(
+            "channels = 4: the next patch is that of the PPG; a model with motion can start from it"
+        )
     if config.augment.time_scale > 1:
         raise ConfigError("augment.time_scale changes labels and is for finetune; leave it at 1 in pretrain")
     run = begin("pretrain", config, fresh)
@@ -74,4 +78,4 @@ class Pretraining:
     def _score(self, signal: NDArray) -> Tensor:
         x = to_tensor(signal, self.run.config.scaling, self.run.device)
         mu, log_b = self.module.next_patch(x)  # (B, N, P) each
-        return logit_laplace(mu, log_b, self.module.target_patch(x))
+        return logit_laplace(mu.float(), log_b.float(), self.module.target_patch(x))

@@ -20,7 +20,6 @@ from training import checkpoint, engine
 from training.config import PATHS, ConfigError, ModelConfig, Training, digest
 from training.data.windows import WindowSet
 from training.inputs import (
-    N_OUTPUTS,
     PARTS,
     Parts,
     Targets,
@@ -87,9 +86,7 @@ class Run:
 
     def network(self) -> Model:
         """The model that the config asks for, fresh or from `model.init`, on the run's device."""
-        return new_network(self.config.model, self.windows, N_OUTPUTS.get(self.targets.task, 1)).to(
-            self.device
-        )
+        return new_network(self.config.model, self.windows, self.targets.n_outputs).to(self.device)
 
     def best(self) -> Model:
         """The module of the best epoch, on the run's device."""
@@ -151,7 +148,7 @@ def begin(verb: str, config: Training, fresh: bool = False, teacher: str | None 
     teacher: hash of the teacher that the run learns from. Nothing is written before `Run.start`.
     Raises ConfigError if the folder holds something else; `fresh` lets `start` delete another run.
     """
-    windows = open_windows(config.data)
+    windows = open_windows(config.data, config.channels, any_task=verb == "pretrain")
     parts = split(windows, config.split)
     record = _record(verb, config, windows, parts, teacher)
     if (config.out / RUN).exists():
@@ -163,7 +160,7 @@ def begin(verb: str, config: Training, fresh: bool = False, teacher: str | None 
         targets = Targets(windows.manifest["task"])
     else:
         labels = windows.label[labelled(windows, parts.train, "train")]
-        targets = Targets.fit(windows.manifest["task"], labels)
+        targets = Targets.fit(windows.manifest["task"], labels, config.head)
     return Run(verb, config, windows, parts, targets, engine.pick_device(config.device), record, fresh)
 
 
@@ -177,6 +174,7 @@ def new_network(config: ModelConfig, windows: WindowSet, n_outputs: int) -> Mode
             n_patches=n_patches(windows, config.patch),
             patch=config.patch,
             n_outputs=n_outputs,
+            channels=1 if windows.acc is None else 4,
             **config.overrides,  # type: ignore[arg-type]
         )
     except (TypeError, ValueError) as error:
@@ -187,9 +185,19 @@ def new_network(config: ModelConfig, windows: WindowSet, n_outputs: int) -> Mode
 
 
 def start_from(module: Model, path: Path) -> None:
-    """Take every weight of a checkpoint that fits; only heads may differ."""
+    """Take every weight of a checkpoint that fits; only heads may differ.
+
+    A checkpoint for PPG alone can start a model with accelerometer: its weights for motion begin at zero.
+    """
     source, _ = checkpoint.load(path)
     state, mine = source.state_dict(), module.state_dict()
+    if source.config.channels == 1 < module.config.channels:
+        for name in {"patch.weight", "stem.weight"} & state.keys():
+            known = state[
+                name
+            ]  # (d, P), or (d, 1, taps): the first columns, or the first channel, are the PPG
+            state[name] = torch.zeros_like(mine[name])
+            state[name][tuple(slice(size) for size in known.shape)] = known
     for name, tensor in mine.items():
         if name in state and state[name].shape == tensor.shape:
             mine[name] = state[name]

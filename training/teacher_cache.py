@@ -222,20 +222,20 @@ def _compute(
     device: torch.device,
     progress: Bar,
 ) -> Iterable[dict[str, NDArray]]:
-    """Batches of outputs in the order of the windows; predictions in bpm (hr) or logits (af)."""
-    targets = Targets(contract["task"], contract["label_mean"], contract["label_std"])
+    """Batches of outputs in the order of the windows; predictions in bpm (hr) or logits (bins, af)."""
+    targets = Targets.stated(contract)
     was_training = module.training
     module.to(device).eval()
     try:
         for rows in chunks(np.arange(len(windows)), BATCH):
-            x = as_contracted(windows.ppg[rows], windows, contract)
+            x = as_contracted(windows, rows, contract)
             try:
                 with torch.no_grad():
-                    answer = module(to_tensor(x, contract["scaling"], device), tap=tap)
+                    answer = module(to_tensor(x, contract["scaling"], device, module.config.patch), tap=tap)
             except ValueError as error:
                 raise ConfigError(f"the teacher cannot use these windows: {error}") from None
             batch = {name: value.float().cpu().numpy() for name, value in answer._asdict().items()}
-            if targets.task == "hr":
+            if targets.kind == "hr":
                 batch["prediction"] = targets.decode(batch["prediction"])[:, None]
             progress.advance(len(rows))
             yield batch

@@ -1,5 +1,6 @@
 """Small prepared data sets, made in a moment: pulses of known rate, regular or irregular."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,10 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def moving(windows: WindowSet, seed: int = 0) -> WindowSet:
+    """The windows with an accelerometer: gravity on one axis, noise on all."""
+    acc = np.random.default_rng(seed).normal(0, 0.1, (len(windows), 3, windows.window)).astype(np.float32)
+    acc[:, 2] += 1
+    return replace(windows, acc=acc)

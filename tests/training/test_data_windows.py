@@ -122,6 +122,12 @@ def test_sets_with_another_contract_are_not_joined(change):
         concatenate([make(), make("two", **change)])
 
 
+def test_sets_for_several_tasks_join_where_labels_do_not_count():
+    joined = concatenate([make("one"), make("two", task="af")], any_task=True)
+    assert joined.manifest["task"] == joined.manifest["units"]["label"] == "none"
+    np.testing.assert_array_equal(joined.label[len(make("one")) :], make("two", task="af").label)
+
+
 def test_joining_needs_sets_with_the_same_channels():
     with pytest.raises(DataError, match="only one has an accelerometer"):
         concatenate([make("one"), make("two", acc=False)])

@@ -156,6 +156,7 @@ def test_the_file_states_the_contract_and_where_it_comes_from(hr_run):
         "sampling_rate": 40.0,
         "window": 320,
         "hop": 80,
+        "channels": 1,
         "polarity": 1,
         "scaling": "minmax",
         "filter": (0.5, 8.0, 2),

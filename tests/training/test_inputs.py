@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import RATE, WINDOW, tiny_windows
+import torch
+from conftest import RATE, WINDOW, moving, tiny_windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training import inputs
 from training.augment import Augmenter, successors
 from training.config import Augment, ConfigError, Split
+from training.data.windows import concatenate
 from training.inputs import PARTS, Targets
+from training.losses import bin_logits
 from training.metrics import spectral_peak
 
 
@@ -44,6 +47,65 @@ def test_folds_test_every_subject_once():
     windows = tiny_windows(subjects=7, windows=2)
     tested = [inputs.split(windows, Split(folds=3, fold=k)).test for k in range(3)]
     assert sorted(np.concatenate(tested)) == list(range(len(windows)))
+
+
+def test_a_data_set_is_split_alike_alone_and_joined_with_others():
+    one = tiny_windows(subjects=9)
+    two = replace(tiny_windows(subjects=7, seed=1), manifest={**tiny_windows().manifest, "dataset": "two"})
+    two.manifest["subjects"] = two.manifest["records"] = [f"s{k}" for k in range(7)]
+    joined = concatenate([one, two])
+    for settings_ in (Split(), Split(folds=3, fold=1)):
+        both, alone = inputs.split(joined, settings_), inputs.split(one, settings_)
+        for name in PARTS:
+            part = getattr(both, name)
+            np.testing.assert_array_equal(part[part < len(one)], getattr(alone, name))
+
+
+def test_channels_are_what_the_model_takes(tmp_path):
+    windows = moving(tiny_windows())
+    windows.save(tmp_path / "moving")
+    tiny_windows(seed=1).save(tmp_path / "resting")
+    folders = [tmp_path / "moving", tmp_path / "resting"]
+    assert inputs.open_windows(folders).acc is None
+    both = inputs.open_windows(folders, channels=4)
+    np.testing.assert_array_equal(both.acc[: len(windows)], windows.acc)
+    assert not both.acc[len(windows) :].any()  # recorded without: at rest
+    unknown = replace(
+        windows, manifest={**windows.manifest, "units": {"ppg": "", "acc": "m", "label": "bpm"}}
+    )
+    with pytest.raises(ConfigError, match="accelerometer in 'm', expected g; set channels=1"):
+        inputs.with_channels(unknown, 4)
+
+
+def test_patches_hold_the_scaled_ppg_and_then_the_axes_without_their_mean():
+    windows = moving(tiny_windows())
+    x = inputs.signals(windows, np.array([5, 40]))
+    patches = inputs.to_tensor(x, "minmax", torch.device("cpu")).numpy()  # (2, 8, 4 * 40)
+    ppg = windows.ppg[40]
+    np.testing.assert_allclose(patches[1, :, :40].ravel(), (ppg - ppg.min()) / np.ptp(ppg), atol=1e-6)
+    axis = windows.acc[40, 1]
+    np.testing.assert_allclose(patches[1, :, 80:120].ravel(), axis - axis.mean(), atol=1e-6)
+
+
+def test_a_model_without_motion_is_given_the_ppg_alone():
+    windows = moving(tiny_windows())
+    stated = {"sampling_rate": 0, "polarity": -1, "channels": 1}
+    rows = np.array([3])
+    np.testing.assert_array_equal(inputs.as_contracted(windows, rows, stated), -windows.ppg[rows])
+    x = inputs.as_contracted(windows, rows, {**stated, "channels": 4})
+    np.testing.assert_array_equal(x[0], np.concatenate((-windows.ppg[rows], windows.acc[3])))
+
+
+def test_bins_come_back_as_the_median_of_their_distribution():
+    targets = Targets.fit("hr", np.array([60.0, 90.0]), "bins")
+    assert (targets.kind, targets.n_outputs, targets.mean, targets.std) == ("bins", 96, 30.0, 2.0)
+    label = np.array([31.0, 72.3, 218.9], np.float32)
+    raw = bin_logits(targets.encode(label), targets.n_outputs).numpy()
+    np.testing.assert_allclose(targets.decode(raw)[1:2], label[1:2], atol=0.05)
+    np.testing.assert_allclose(targets.decode(raw), label, atol=2.5)  # the outermost bins hold half a normal
+    np.testing.assert_allclose(targets.distribution(raw).sum(1), 1, atol=1e-5)
+    stated = {"task": "hr", "label_mean": 30.0, "label_std": 2.0, "activation": "distribution"}
+    assert Targets.stated(stated) == targets
 
 
 def test_overlap_is_an_error_at_run_time():
@@ -93,11 +155,11 @@ def test_fingerprints_see_samples_subjects_and_labels_apart():
 def test_windows_are_given_at_the_rate_and_polarity_that_the_model_states():
     windows = tiny_windows(windows=1)
     stated = {"sampling_rate": 125.0, "polarity": -1}
-    x = inputs.as_contracted(windows.ppg, windows, stated)
+    x = inputs.as_contracted(windows, np.arange(len(windows)), stated)
     assert x.shape == (len(windows), 1000)
     np.testing.assert_allclose(spectral_peak(x, 125.0), spectral_peak(windows.ppg, RATE), atol=1)
     assert np.corrcoef(x[0, ::25][4:-4], -windows.ppg[0, ::8][4:-4])[0, 1] > 0.99
-    as_they_are = inputs.as_contracted(windows.ppg, windows, {"sampling_rate": 0, "polarity": 1})
+    as_they_are = inputs.as_contracted(windows, np.arange(len(windows)), {"sampling_rate": 0, "polarity": 1})
     np.testing.assert_array_equal(as_they_are, windows.ppg)
 
 
@@ -159,6 +221,23 @@ def test_other_changes_keep_the_label_and_stay_in_bounds():
     tilted, _ = draw(windows, rows, gain=0.5)
     deviation = np.abs(tilted - windows.ppg)
     assert deviation[:, WINDOW // 2].max() < 0.01 < deviation.max() < 0.51 * np.abs(windows.ppg).max() + 0.1
+
+
+def test_the_accelerometer_is_played_with_the_pulse_and_turned_as_a_whole():
+    windows = moving(tiny_windows())
+    windows = replace(windows, acc=np.repeat(windows.ppg[:, None], 3, 1))  # axes that repeat the pulse
+    rows = np.arange(0, len(windows), 5)
+    x, label = Augmenter(Augment(time_scale=1.3), windows)(rows, np.random.default_rng(0))
+    for axis in (1, 2, 3):
+        np.testing.assert_array_equal(x[:, axis], x[:, 0])
+    assert np.abs(label / windows.label[rows] - 1).max() > 0.1
+    turned, _ = Augmenter(Augment(turn=True), windows)(rows, np.random.default_rng(0))
+    np.testing.assert_array_equal(turned[:, 0], windows.ppg[rows])
+    lengths = [np.linalg.norm(acc, axis=1) for acc in (turned[:, 1:], windows.acc[rows])]
+    np.testing.assert_allclose(*lengths, atol=1e-5)
+    assert np.abs(turned[:, 1:] - windows.acc[rows]).max() > 0.1
+    noisy, _ = Augmenter(Augment(acc_noise=0.2), windows)(rows, np.random.default_rng(0))
+    assert 0.02 < np.std(noisy[:, 1:] - windows.acc[rows]) < 0.2
 
 
 def test_time_scaling_is_for_heart_rate_only():

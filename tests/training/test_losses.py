@@ -307,7 +307,7 @@ def test_wrong_settings_are_refused():
         ValueError, match=r"unknown loss term 'contrast': expected some of supervised, .*rhythm"
     ):
         DistillationLoss("hr", (4, 4), (4, 4), {"contrast": 1.0})
-    with pytest.raises(ValueError, match="unknown task 'rr': expected hr or af"):
+    with pytest.raises(ValueError, match="unknown task 'rr': expected hr, bins or af"):
         DistillationLoss("rr", (4, 4), (4, 4), {})
     with pytest.raises(ValueError, match="unknown adapter 'both': expected student or teacher"):
         DistillationLoss("hr", (4, 4), (4, 4), {}, adapter="both")

@@ -124,14 +124,17 @@ def load(folder: Path | str, mmap: bool = True) -> WindowSet:
     return WindowSet(**arrays, manifest=manifest)
 
 
-def concatenate(sets: Sequence[WindowSet]) -> WindowSet:
+def concatenate(sets: Sequence[WindowSet], any_task: bool = False) -> WindowSet:
     """One set of all windows, in order; subjects and records are named `dataset/name` if data sets differ.
 
+    With `any_task` the sets may be labelled for different tasks; the joined set then states task "none".
     Raises DataError for an empty list, or for sets with a different input contract (task, rate, window, hop,
     filter, polarity, units) or only some of which have an accelerometer.
     """
     if not sets:
         raise DataError("no data sets to join: give at least one prepared folder")
+    if any_task:
+        sets = [replace(s, manifest=_without_task(s.manifest)) for s in sets]
     first = sets[0].manifest
     for other in sets[1:]:
         for key in CONTRACT:
@@ -255,6 +258,10 @@ def replacing(folder: Path) -> Iterator[Path]:
             partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _without_task(manifest: dict[str, Any]) -> dict[str, Any]:
+    return {**manifest, "task": "none", "units": {**manifest["units"], "label": "none"}}
 
 
 def _merge(
