@@ -24,6 +24,7 @@ struct Error {
   Status status = Status::ok;
   std::uint64_t offset = 0;
   char name[49] = {};
+  double found = 0.0, limit = 0.0;  // of an argument that was refused: its value, and the bound it misses
 
   explicit operator bool() const noexcept { return status != Status::ok; }
 };
@@ -37,6 +38,14 @@ inline Error failure(Status status, std::uint64_t offset = 0, const char* name =
   for (std::size_t i = 0; i < length && i < sizeof(error.name) - 1 && name[i] != '\0'; ++i) {
     error.name[i] = name[i];
   }
+  return error;
+}
+
+// An argument, `name`, that was `found` beyond `limit`.
+inline Error refusal(Status status, double found, double limit, const char* name) noexcept {
+  Error error = failure(status, 0, name);
+  error.found = found;
+  error.limit = limit;
   return error;
 }
 

@@ -1,0 +1,13 @@
+// How much a window looks like a pulse.
+#pragma once
+
+#include <cstddef>
+
+namespace ppgfast::stream {
+
+// The largest autocorrelation of the window (n samples at `rate` Hz) at a lag between two beats, 30 to 220
+// bpm, where it is a local maximum: 1 for a signal that repeats exactly, near 0 for one without period.
+// `scratch`: n floats.
+float quality(const float* window, std::size_t n, double rate, float* scratch) noexcept;
+
+}  // namespace ppgfast::stream

@@ -1,0 +1,113 @@
+#include "stream/resampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "stream/trigonometry.hpp"
+
+namespace ppgfast::stream {
+namespace {
+
+constexpr double pi = 3.14159265358979323846;
+constexpr double kaiser_beta = 7.857;                             // side lobes 80 dB down
+constexpr std::uint64_t measured_steps = std::uint64_t{1} << 32;  // parts of a sample for measured rates
+
+// The modified Bessel function of order 0, by its series: terms vanish before the 40th for x <= 10.
+double bessel_i0(double x) noexcept {
+  double sum = 1.0, term = 1.0;
+  for (int k = 1; k < 40; ++k) {
+    term *= x / (2.0 * k);
+    sum += term * term;
+  }
+  return sum;
+}
+
+}  // namespace
+
+void Lowpass::design(float* table) noexcept {
+  const double peak = bessel_i0(kaiser_beta);
+  for (std::size_t i = 0; i < floats; ++i) {
+    const double t = static_cast<double>(i) / steps, inside = t / crossings;
+    if (i % steps == 0 || inside >= 1.0) {
+      table[i] = i == 0 ? 1.0f : 0.0f;  // exact, so that equal rates give equal samples
+      continue;
+    }
+    const double window = bessel_i0(kaiser_beta * std::sqrt(1.0 - inside * inside)) / peak;
+    table[i] = static_cast<float>(sine_cosine_pi(t).sine / (pi * t) * window);
+  }
+}
+
+// Continued fraction of x > 0.
+Ratio nearest_ratio(double x) noexcept {
+  std::uint64_t p = 1, q = 0, p_before = 0, q_before = 1;
+  double rest = x;
+  for (int terms = 0; terms < 40; ++terms) {
+    const auto whole = static_cast<std::uint64_t>(rest);
+    const std::uint64_t p_next = whole * p + p_before, q_next = whole * q + q_before;
+    p_before = p, q_before = q, p = p_next, q = q_next;
+    const double error = static_cast<double>(p) / static_cast<double>(q) - x;
+    if (std::fabs(error) <= 1e-12 * x || q > (std::uint64_t{1} << 24)) break;
+    rest = 1.0 / (rest - static_cast<double>(whole));
+  }
+  return {p, q};
+}
+
+std::size_t Resampler::reach(double rate_in, double rate_out) noexcept {
+  const double squeeze = std::min(1.0, rate_out / rate_in);
+  return static_cast<std::size_t>(std::ceil(Lowpass::crossings / squeeze));
+}
+
+void Resampler::init(const float* table, float* memory, double rate_in, double rate_out, std::size_t reach,
+                     std::size_t delay) noexcept {
+  table_ = table;
+  reach_ = reach;
+  delay_ = delay;
+  squeeze_ = std::min(1.0, rate_out / rate_in);
+  step_ = nearest_ratio(rate_in / rate_out);
+  ring_.init(memory, reach + delay + 1);
+  restart(0.0f, 0.0);
+}
+
+void Resampler::restart(float first, double offset) noexcept {
+  ring_.fill(first);
+  count_ = 0;
+  position_ = static_cast<std::int64_t>(offset);
+  remainder_ = static_cast<std::uint64_t>((offset - static_cast<double>(position_)) *
+                                          static_cast<double>(step_.denominator));
+}
+
+void Resampler::set_step(double inputs) noexcept {
+  if (step_.denominator != measured_steps) {
+    remainder_ = static_cast<std::uint64_t>(fraction() * static_cast<double>(measured_steps));
+  }
+  step_ = {static_cast<std::uint64_t>(inputs * static_cast<double>(measured_steps) + 0.5), measured_steps};
+}
+
+// The sum over x[position_ + k], k = 1 - reach_ ... reach_; the newest sample is number count_ - 1.
+double Resampler::filtered() const noexcept {
+  const auto ago = static_cast<std::size_t>(count_ - 1 - position_);
+  if (reach_ == 0) return static_cast<double>(*ring_.last(ago + 1));
+  const float* const x = ring_.last(ago + reach_);
+  const double first = fraction() + static_cast<double>(reach_ - 1);
+  const double scale = squeeze_ * Lowpass::steps;
+  double sum = 0.0, weights = 0.0;
+  for (std::size_t k = 0; k < 2 * reach_; ++k) {
+    const double t = std::fabs(first - static_cast<double>(k)) * scale;
+    const auto i = static_cast<std::size_t>(t);
+    const double low = static_cast<double>(table_[i]), high = static_cast<double>(table_[i + 1]);
+    const double weight = low + (t - static_cast<double>(i)) * (high - low);
+    sum += weight * static_cast<double>(x[k]);
+    weights += weight;
+  }
+  return sum / weights;  // the gain at 0 Hz is 1 in every phase: raw samples sit on a large offset
+}
+
+double Resampler::pull() noexcept {
+  const double y = filtered();
+  remainder_ += step_.numerator;
+  position_ += static_cast<std::int64_t>(remainder_ / step_.denominator);
+  remainder_ %= step_.denominator;
+  return y;
+}
+
+}  // namespace ppgfast::stream

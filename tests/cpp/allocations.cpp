@@ -1,0 +1,25 @@
+#include "allocations.hpp"
+
+#include <cstdlib>
+#include <new>
+
+std::atomic<long> allocations{0};
+
+void* operator new(std::size_t n) {
+  ++allocations;
+  void* block = std::malloc(n);
+  if (block == nullptr) throw std::bad_alloc();
+  return block;
+}
+void* operator new[](std::size_t n) { return operator new(n); }
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return ++allocations, std::malloc(n); }
+void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return ++allocations, std::malloc(n); }
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete[](void* block) noexcept { std::free(block); }
+void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t n) noexcept {
+  ++allocations;
+  void* block = nullptr;
+  return posix_memalign(&block, alignment, n) == 0 ? block : nullptr;
+}
