@@ -91,7 +91,7 @@ class Augment(Section):
         0.0, ge=0, lt=1, description="largest linear change of gain across a window, as a share"
     )
     noise: float = Field(0.0, ge=0, description="largest white noise, as a share of the window's range")
-    time_scale: float = Field(1.0, ge=1, le=2, description="hr only: play 1/x to x times as fast, label too")
+    time_scale: float = Field(1.0, ge=1, le=2, description="play 1/x to x times as fast, a heart rate too")
     turn: bool = Field(False, description="turn the accelerometer to any side, as another wrist wears it")
     acc_noise: float = Field(0.0, ge=0, description="largest white noise on the accelerometer, in g")
 

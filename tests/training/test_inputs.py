@@ -240,6 +240,12 @@ def test_the_accelerometer_is_played_with_the_pulse_and_turned_as_a_whole():
     assert 0.02 < np.std(noisy[:, 1:] - windows.acc[rows]) < 0.2
 
 
-def test_time_scaling_is_for_heart_rate_only():
-    with pytest.raises(ConfigError, match=r"augment\.time_scale changes a heart rate label"):
-        Augmenter(Augment(time_scale=1.2), tiny_windows("af"))
+def test_a_rhythm_stays_what_it_is_and_is_played_from_its_own_window_alone():
+    windows = tiny_windows("af")
+    rows = np.array([0, 3, 30])
+    x, label = Augmenter(Augment(time_scale=1.5), windows)(rows, np.random.default_rng(0))
+    np.testing.assert_array_equal(label, windows.label[rows])
+    for row, played in zip(rows, x, strict=True):
+        low, high = windows.ppg[row].min() - 1e-5, windows.ppg[row].max() + 1e-5
+        assert ((played >= low) & (played <= high)).all()
+        assert np.abs(np.diff(played)).mean() < np.abs(np.diff(windows.ppg[row])).mean()  # slower
