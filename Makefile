@@ -15,6 +15,8 @@ DATA ?=
 QUICK ?=
 CXX_FILES = $(shell find cpp tests/cpp -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.inl')
 PACKAGE_FILES := CMakeLists.txt $(shell find cmake cpp python -type f -not -name '*.so' -not -path '*/__pycache__/*')
+# cmake looks for ninja here.
+export PATH := $(abspath $(BIN)):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 export CTEST_PARALLEL_LEVEL = $(JOBS)
 
@@ -36,18 +38,16 @@ sanitize: $(VENV)/installed
 	$(BIN)/cmake --build --preset sanitize
 	$(BIN)/ctest --preset sanitize
 
-EMULATED_TESTS = PATH="$(abspath $(BIN)):$$PATH" cmake/emulated_tests.sh
-
 test-arm: $(VENV)/installed
 	@cmake/system_packages.sh $(PYTHON) aarch64-linux-gnu-g++:g++-aarch64-linux-gnu \
 	  arm-linux-gnueabihf-g++:g++-arm-linux-gnueabihf qemu-aarch64:qemu-user qemu-arm:qemu-user
-	$(EMULATED_TESTS) aarch64 cortex-a53=neon cortex-a76=neon_dot max=neon_dot
-	$(EMULATED_TESTS) armhf cortex-a7=scalar
+	cmake/emulated_tests.sh aarch64 cortex-a53=neon cortex-a76=neon_dot max=neon_dot
+	cmake/emulated_tests.sh armhf cortex-a7=scalar
 
 # No illegal instruction on a CPU without AVX, AVX2 or FMA.
 test-old-cpus: $(VENV)/installed
 	@cmake/system_packages.sh $(PYTHON) qemu-x86_64:qemu-user
-	$(EMULATED_TESTS) old-cpus qemu64=scalar Nehalem=scalar SandyBridge=scalar Haswell=avx2
+	cmake/emulated_tests.sh old-cpus qemu64=scalar Nehalem=scalar SandyBridge=scalar Haswell=avx2
 
 test-python: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS)
