@@ -51,6 +51,7 @@ VERBS: dict[str, type[Section]] = {
     "quantize": configs.QuantizeConfig,
     "evaluate": configs.EvaluateConfig,
     "export": configs.ExportConfig,
+    "ablate": configs.AblateConfig,
 }
 
 app = typer.Typer(
@@ -292,6 +293,24 @@ def export(
         Console().print(
             f"{done.path}: {done.bytes:,} bytes, {done.parameters:,} parameters; {compared}", soft_wrap=True
         )
+
+
+@command("ablate")
+def ablate(
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the runs; the same command goes on.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time, one thread each.")] = None,
+    config: Files = None,
+    set_: Settings = None,
+) -> None:
+    """Compare arms of distillation over folds of subjects and seeds; repeats no finished run."""
+    with plain_errors():
+        flags = {"data": data or None, "out": out, "workers": workers}
+        asked = read(configs.AblateConfig, "ablate", config, set_, **flags)
+        from training.ablate import ablate as study
+
+        study(asked)
+        Console().print(f"compared: {asked.results / asked.study}.json", soft_wrap=True)
 
 
 def training_flags(

@@ -238,6 +238,37 @@ class ExportConfig(Section):
     _one_folder = field_validator("data", mode="before")(as_list)
 
 
+class AblateConfig(Section):
+    """A study: arms of distillation on the same folds and seeds."""
+
+    study: str = Field(pattern=r"^[a-z0-9._-]+$", description="name of the study and of its result files")
+    data: tuple[Path, ...] = Field(min_length=1, description="prepared data folders")
+    out: Path = Field(description="folder for the runs; the same command goes on where it was cut off")
+    results: Path = Field(Path("docs/results"), description="folder for the JSON file of each run and study")
+    folds: int = Field(5, ge=2, description="folds of subjects, each the test once")
+    seeds: int = Field(5, ge=1, description="seeds of each arm")
+    workers: int = Field(1, ge=1, description="runs at a time, each in a process with one thread")
+    bootstrap: int = Field(500, ge=1, description="draws of subjects for the 95 % intervals")
+    teacher: dict[str, Any] = Field(
+        default_factory=dict, description="keys of finetune for the teacher of each fold"
+    )
+    student: dict[str, Any] = Field(default_factory=dict, description="keys of distill that all arms share")
+    arms: dict[str, dict[str, Any]] = Field(
+        min_length=1, description="name -> keys of distill in which an arm differs"
+    )
+    reference: str = Field("alone", description="the arm that others are compared with")
+
+    _one_folder = field_validator("data", mode="before")(as_list)
+
+    @field_validator("arms")
+    @classmethod
+    def _names(cls, arms: dict[str, Any]) -> dict[str, Any]:
+        taken = {"teacher", "baseline"} & arms.keys()
+        if taken:
+            raise ValueError(f"an arm cannot be called {taken.pop()}; give it another name")
+        return arms
+
+
 C = TypeVar("C", bound=Section)
 
 

@@ -1,0 +1,129 @@
+"""ablate: every run once, also after a kill; arms compared on the same subjects and seeds."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from conftest import QUIET
+from rich.console import Console
+
+from training import ablate as study
+from training import metrics
+from training.ablate import BASELINE, TEACHER, Job, ablate, compare, finished, jobs_of, remaining, settings
+from training.config import AblateConfig, ConfigError
+
+SMALL = {"name": "gpt50k", "overrides": {"d_model": 16, "n_layers": 1}}
+SHORT = {"epochs": 1, "batch": 16}
+ARMS = {"alone": {"losses": {"prediction": 0.0, "feature": 0.0}}, "global": {"losses": {"prediction": 1.0}}}
+
+
+def config_of(data, folder, **changes):
+    values = {
+        "study": "tiny",
+        "data": data,
+        "out": folder / "runs",
+        "results": folder / "results",
+        "folds": 2,
+        "seeds": 2,
+        "bootstrap": 20,
+        "teacher": {"model": SMALL, "optimiser": SHORT, "device": "cpu"},
+        "student": {
+            "model": SMALL,
+            "optimiser": SHORT,
+            "device": "cpu",
+            "losses": {"morphology": 0.0, "rhythm": 0.0},
+        },
+        "arms": ARMS,
+    }
+    return AblateConfig(**{**values, **changes})
+
+
+@pytest.fixture(scope="module", params=["hr", "af"])
+def finished_study(request, tmp_path_factory):
+    data = request.getfixturevalue(f"tiny_{request.param}")
+    config = config_of(data, tmp_path_factory.mktemp(request.param))
+    return config, ablate(config, QUIET)
+
+
+def test_every_run_leaves_its_numbers_and_none_is_repeated(finished_study, monkeypatch):
+    config, compared = finished_study
+    jobs = jobs_of(config)
+    assert len(jobs) == 2 + 2 * 2 * 2
+    assert all(finished(config, job) for job in jobs)
+    written = json.loads((config.results / "tiny/global-f1-s1.json").read_text())
+    assert (written["arm"], written["fold"], written["seed"], written["steps"] > 0) == ("global", 1, 1, True)
+    monkeypatch.setattr(study, "run", lambda *_: pytest.fail("a finished run was repeated"))
+    assert ablate(config, QUIET) == compared
+    assert json.loads((config.results / "tiny.json").read_text()) == compared
+
+
+def test_scores_are_pooled_over_folds_and_averaged_over_seeds(finished_study):
+    config, compared = finished_study
+    headline = compared["headline"]
+    values = []
+    for seed in range(2):
+        parts = [np.load(settings(config, Job("global", fold, seed)).out / "test.npz") for fold in range(2)]
+        prediction, label = (np.concatenate([part[key] for part in parts]) for key in ("prediction", "label"))
+        values.append(getattr(metrics, headline)(prediction, label))
+    found = compared["arms"]["global"][headline]
+    assert found["value"] == pytest.approx(np.mean(values), abs=1e-4)
+    assert found["low"] <= found["value"] <= found["high"]
+    assert compared["windows"] == len(prediction)
+    assert set(compared["arms"]) == {BASELINE, TEACHER, "alone", "global"}
+    ours, theirs = (compared["arms"][arm][headline]["value"] for arm in ("global", "alone"))
+    gain = 1 - (ours / theirs if headline == "mae" else (1 - ours) / (1 - theirs))
+    assert compared["arms"]["global"]["gain"]["value"] == pytest.approx(gain, abs=1e-3)
+    assert "gain" not in compared["arms"]["alone"]
+
+
+def test_no_subject_is_tested_by_a_model_that_learned_from_it(finished_study):
+    config, _ = finished_study
+    for fold in range(2):
+        subjects = json.loads((settings(config, Job("alone", fold, 0)).out / "run.json").read_text())[
+            "subjects"
+        ]
+        tested = np.load(settings(config, Job("alone", fold, 0)).out / "test.npz")["subject"]
+        assert set(tested) == set(subjects["test"])
+        assert not set(tested) & {*subjects["train"], *subjects["validation"]}
+
+
+def test_a_part_of_a_study_says_what_is_left_and_compares_what_is_there(tiny_hr, tmp_path, monkeypatch):
+    config = config_of(tiny_hr, tmp_path)
+    trained, run = [], study.run
+
+    def killed(config, job, threads):
+        if len(trained) == 7:  # two teachers, seed 0 whole, one run of seed 1
+            raise KeyboardInterrupt
+        run(config, job, threads)
+        trained.append(job.name)
+
+    monkeypatch.setattr(study, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ablate(config, QUIET)
+    jobs = jobs_of(config)
+    waiting = [job for job in jobs if not finished(config, job)]
+    assert len(waiting) == 3
+    assert "7 of 10 runs done, 3 left, about 1 min" in remaining(config, jobs, waiting)
+    assert compare(config)["arms"]["global"]["seeds"] == 1
+    seen = Console(record=True, file=io.StringIO(), width=200)
+    trained.clear()
+    ablate(config, seen)
+    assert len(trained) == 3
+    assert "10 of 10 runs done" in seen.export_text()
+
+
+def test_results_of_another_config_are_refused(finished_study, tiny_hr):
+    config, _ = finished_study
+    other = config.model_copy(update={"student": {**config.student, "tau": 3.0}})
+    with pytest.raises(ConfigError, match="result of another config; give the study another name"):
+        ablate(other, QUIET)
+
+
+def test_arms_are_checked_before_anything_runs(tiny_hr, tmp_path):
+    config = config_of(tiny_hr, tmp_path, arms={"alone": {}, "typo": {"losses": {"morphologie": 1}}})
+    with pytest.raises(ConfigError, match=r"tiny: typo: unknown key.*did you mean 'losses.morphology'"):
+        ablate(config, QUIET)
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(ValueError, match="an arm cannot be called teacher"):
+        config_of(tiny_hr, tmp_path, arms={"teacher": {}})

@@ -1,0 +1,313 @@
+"""ablate: arms of distillation against each other, on the same folds of subjects and the same seeds.
+
+A study is one teacher per fold and, for each arm, fold and seed, one student. Every finished run leaves one
+JSON file in `<results>/<study>/`; a run that has one is not repeated, and one that was killed goes on where
+it was. `<results>/<study>.json` compares the arms over what is finished: each test subject is in exactly one
+fold, scores are pooled over folds and averaged over seeds, intervals come from drawing whole subjects, the
+same ones for both sides of a comparison.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from training import checkpoint, metrics
+from training.config import AblateConfig, ConfigError, DistillConfig, FinetuneConfig, build, digest
+from training.distill import distill
+from training.evaluate import baseline
+from training.finetune import finetune, predict
+from training.inputs import Targets, labelled, open_windows, split, subject_names
+from training.progress import bar, default_console, write_json
+
+TEACHER, BASELINE = "teacher", "baseline"
+TESTED = "test.npz"  # in a run's folder: what it answered on its test windows
+HEADLINE = {"hr": "mae", "af": "auroc"}  # the score that arms are compared by
+QUIET = Console(quiet=True)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: an arm, a fold and a seed."""
+
+    arm: str
+    fold: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}-f{self.fold}-s{self.seed}"
+
+
+def ablate(config: AblateConfig, console: Console | None = None) -> dict[str, Any]:
+    """Run what is missing, write `<results>/<study>.json` and return it.
+
+    Raises ConfigError for an arm that cannot be, before anything runs, and for results of another config.
+    """
+    console = console or default_console()
+    jobs = jobs_of(config)
+    for job in jobs:
+        settings(config, job)
+    waiting = [job for job in jobs if not finished(config, job)]
+    console.print(remaining(config, jobs, waiting), soft_wrap=True)
+    with bar(console, config.study, len(jobs)) as progress:
+        progress.advance(len(jobs) - len(waiting))
+        for batch in (
+            [job for job in waiting if job.arm == TEACHER],
+            [job for job in waiting if job.arm != TEACHER],
+        ):
+            for job in done(config, batch):
+                left = [other for other in waiting if not finished(config, other)]
+                progress.advance(1)
+                progress.milestone(f"{job.name} done; {remaining(config, jobs, left)}")
+    compared = compare(config)
+    write_json(config.results / f"{config.study}.json", compared)
+    return compared
+
+
+def jobs_of(config: AblateConfig) -> list[Job]:
+    """Teachers first, then all arms seed by seed, so that a part of a study can be compared."""
+    teachers = [Job(TEACHER, fold, 0) for fold in range(config.folds)]
+    students = [
+        Job(arm, fold, seed)
+        for seed, fold, arm in product(range(config.seeds), range(config.folds), config.arms)
+    ]
+    return teachers + students
+
+
+def settings(config: AblateConfig, job: Job) -> FinetuneConfig | DistillConfig:
+    """The config of one training."""
+    shared: dict[str, Any] = {
+        "data": config.data,
+        "out": config.out / job.arm / f"f{job.fold}-s{job.seed}",
+        "seed": job.seed,
+        "split": {"folds": config.folds, "fold": job.fold},
+    }
+    if job.arm == TEACHER:
+        return build(FinetuneConfig, {**config.teacher, **shared}, f"{config.study}: teacher")
+    values = merged(config.student, config.arms[job.arm])
+    teacher = config.out / TEACHER / f"f{job.fold}-s0"
+    stored = {"teacher": teacher, "cache": config.out / "teacher_outputs"}
+    return build(DistillConfig, {**values, **shared, **stored}, f"{config.study}: {job.arm}")
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested tables, the second's values where both have one."""
+    both = dict(first)
+    for key, value in second.items():
+        known = both.get(key)
+        both[key] = (
+            merged(known, value) if isinstance(value, Mapping) and isinstance(known, Mapping) else value
+        )
+    return both
+
+
+def report_of(config: AblateConfig, job: Job) -> Path:
+    """The JSON file that a finished run leaves."""
+    return config.results / config.study / f"{job.name}.json"
+
+
+def finished(config: AblateConfig, job: Job) -> bool:
+    """Whether the run is over; ConfigError if its result is that of another config."""
+    path = report_of(config, job)
+    if not path.exists() or not (settings(config, job).out / TESTED).exists():
+        return False
+    if json.loads(path.read_text())["config_hash"] != digest(settings(config, job)):
+        raise ConfigError(f"{path} is the result of another config; give the study another name")
+    return True
+
+
+def remaining(config: AblateConfig, jobs: Sequence[Job], waiting: Sequence[Job]) -> str:
+    """What is left to do and, from the times of finished runs, how long it will take."""
+    seconds = {
+        job: json.loads(report_of(config, job).read_text())["seconds"] for job in jobs if job not in waiting
+    }
+    kinds = {
+        kind: [s for job, s in seconds.items() if (job.arm == TEACHER) == kind] for kind in (True, False)
+    }
+    text = f"{len(jobs) - len(waiting)} of {len(jobs)} runs done, {len(waiting)} left"
+    if not waiting:
+        return text
+    if any(not kinds[job.arm == TEACHER] for job in waiting):
+        return f"{text}; how long a run takes will be known after the first of each kind"
+    total = sum(float(np.mean(kinds[job.arm == TEACHER])) for job in waiting) / config.workers
+    return f"{text}, about {max(1, round(total / 60))} min"
+
+
+def done(config: AblateConfig, jobs: Sequence[Job]) -> Iterable[Job]:
+    """The jobs, each when it is over; `workers` of them at a time in processes of their own."""
+    if config.workers == 1:
+        for job in jobs:
+            run(config, job, torch.get_num_threads())
+            yield job
+        return
+    # Forked processes would inherit torch's threads in an unknown state.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(config.workers, mp_context=spawn) as pool:
+        waiting = {pool.submit(run, config, job, 1): job for job in jobs}
+        for future in as_completed(waiting):
+            future.result()
+            yield waiting[future]
+
+
+def run(config: AblateConfig, job: Job, threads: int) -> None:
+    """Train, test, and write the run's JSON."""
+    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    asked = settings(config, job)
+    result = finetune(asked, QUIET) if isinstance(asked, FinetuneConfig) else distill(asked, QUIET)
+    answers, threshold = tested(asked, result.checkpoint)
+    np.savez_compressed(asked.out / TESTED, **answers)
+    path = report_of(config, job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = {
+        "study": config.study,
+        "arm": job.arm,
+        "fold": job.fold,
+        "seed": job.seed,
+        "config_hash": digest(asked),
+        "windows": len(answers["label"]),
+        "subjects": len(np.unique(answers["subject"])),
+        "scores": scores(answers, threshold),
+        "best_epoch": result.best_epoch,
+        "epochs": result.epochs,
+        "steps": result.steps,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    write_json(path, values)
+
+
+def tested(asked: FinetuneConfig | DistillConfig, path: Path) -> tuple[dict[str, NDArray], float | None]:
+    """Answers on the labelled test windows, with label and subject name, and the threshold for af."""
+    windows = open_windows(asked.data, asked.channels)
+    rows = labelled(windows, split(windows, asked.split).test, "test")
+    module, meta = checkpoint.load(path)
+    raw = predict(module, windows, rows, meta["contract"], torch.device("cpu"))
+    prediction = Targets.stated(meta["contract"]).decode(raw)
+    subject = np.array(subject_names(windows))[windows.subject[rows]]
+    task = windows.manifest["task"]
+    answers = {
+        "prediction": prediction,
+        "label": windows.label[rows],
+        "subject": subject,
+        BASELINE: baseline(task).predict(windows, rows),
+        "task": np.array(task),
+    }
+    return answers, meta["threshold"]
+
+
+def scores(answers: Mapping[str, NDArray], threshold: float | None) -> dict[str, float | None]:
+    """The numbers of one run; None where a class is missing."""
+    prediction, label = answers["prediction"], answers["label"]
+    if answers["task"] == "hr":
+        return metrics.heart_rate_scores(prediction, label)  # type: ignore[return-value]
+    assert threshold is not None
+    values = metrics.fibrillation_scores(prediction, label, threshold)
+    values["sensitivity_at_95"] = metrics.sensitivity_at(prediction, label, 0.95)
+    return {key: value if np.isfinite(value) else None for key, value in values.items()}
+
+
+def compare(config: AblateConfig) -> dict[str, Any]:
+    """Every arm over the seeds that are finished on all folds, and its gain over the reference arm."""
+    pooled = {arm: answers_of(config, arm) for arm in (TEACHER, *config.arms)}
+    pooled = {arm: seeds for arm, seeds in pooled.items() if seeds}
+    if not pooled:
+        return {"study": config.study, "arms": {}}
+    first = next(iter(pooled.values()))[0]
+    task = str(first["task"])
+    pooled = {BASELINE: [{**first, "prediction": first[BASELINE]}], **pooled}
+    draw = partial(drawn, config=config)
+    arms = {}
+    for arm, seeds in pooled.items():
+        arms[arm] = {"seeds": len(seeds), **{key: draw(partial(score, key), [seeds]) for key in SCORES[task]}}
+        if arm in config.arms and arm != config.reference and config.reference in pooled:
+            both = paired(seeds, pooled[config.reference])
+            arms[arm]["gain"] = draw(partial(gain, task), both)
+            arms[arm]["paired_seeds"] = len(both[0])
+    return {
+        "study": config.study,
+        "task": task,
+        "folds": config.folds,
+        "reference": config.reference,
+        "headline": HEADLINE[task],
+        "windows": len(first["label"]),
+        "subjects": len(np.unique(first["subject"])),
+        "student": config.student,
+        "teacher": config.teacher,
+        "arms": arms,
+    }
+
+
+def answers_of(config: AblateConfig, arm: str) -> list[dict[str, NDArray]]:
+    """Test answers of each seed that is finished on all folds, pooled over folds."""
+    seeds = []
+    for seed in range(1 if arm == TEACHER else config.seeds):
+        jobs = [Job(arm, fold, seed) for fold in range(config.folds)]
+        if all(finished(config, job) for job in jobs):
+            parts = [dict(np.load(settings(config, job).out / TESTED)) for job in jobs]
+            keys = ("prediction", "label", "subject", BASELINE)
+            seeds.append({key: np.concatenate([part[key] for part in parts]) for key in keys})
+            seeds[-1] |= {"task": parts[0]["task"], "seed": np.array(seed)}
+    return seeds
+
+
+def paired(
+    arm: list[dict[str, NDArray]], reference: list[dict[str, NDArray]]
+) -> list[list[dict[str, NDArray]]]:
+    """Both with the seeds that both have."""
+    common = {int(answers["seed"]) for answers in arm} & {int(answers["seed"]) for answers in reference}
+    return [[answers for answers in side if int(answers["seed"]) in common] for side in (arm, reference)]
+
+
+SCORES = {"hr": ("mae", "median", "within_5bpm"), "af": ("auroc", "auprc", "sensitivity_at_95")}
+METRICS: dict[str, metrics.Metric] = {
+    "mae": metrics.mae,
+    "median": partial(metrics.error_percentile, percent=50),
+    "within_5bpm": metrics.share_within,
+    "auroc": metrics.auroc,
+    "auprc": metrics.auprc,
+    "sensitivity_at_95": partial(metrics.sensitivity_at, specificity=0.95),
+}
+
+
+def score(key: str, rows: NDArray, seeds: list[dict[str, NDArray]]) -> float:
+    """A metric on the windows `rows`, mean over seeds."""
+    return float(np.mean([METRICS[key](part["prediction"][rows], part["label"][rows]) for part in seeds]))
+
+
+def gain(
+    task: str, rows: NDArray, arm: list[dict[str, NDArray]], reference: list[dict[str, NDArray]]
+) -> float:
+    """Relative improvement over the reference: of the mean absolute error (hr), of 1 - AUROC (af)."""
+    key = HEADLINE[task]
+    ours, theirs = score(key, rows, arm), score(key, rows, reference)
+    return 1 - ours / theirs if task == "hr" else 1 - (1 - ours) / (1 - theirs)
+
+
+def drawn(
+    measure: Any, sides: list[list[dict[str, NDArray]]], config: AblateConfig
+) -> dict[str, float | None]:
+    """`measure(rows, *sides)` with its 95 % interval over draws of subjects."""
+    owner = sides[0][0]["subject"]
+    groups = [np.flatnonzero(owner == name) for name in np.unique(owner)]
+    rng = np.random.default_rng(0)
+    picks = (rng.integers(len(groups), size=len(groups)) for _ in range(config.bootstrap))
+    values = np.array([measure(np.concatenate([groups[k] for k in pick]), *sides) for pick in picks])
+    values = values[np.isfinite(values)]
+    low, high = np.percentile(values, (2.5, 97.5)) if len(values) and len(groups) > 1 else (np.nan, np.nan)
+    whole = measure(np.arange(len(owner)), *sides)
+    found = {"value": whole, "low": low, "high": high}
+    return {key: round(float(value), 5) if np.isfinite(value) else None for key, value in found.items()}
