@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from training.config import Augment, ConfigError
+from training.config import Augment
 from training.data.windows import WindowSet
 from training.inputs import signals
 
@@ -15,12 +15,13 @@ class Augmenter:
     """Draws each change anew for each window, from the generator that the engine seeds per step."""
 
     def __init__(self, config: Augment, windows: WindowSet) -> None:
-        if config.time_scale > 1 and windows.manifest["task"] != "hr":
-            raise ConfigError("augment.time_scale changes a heart rate label; leave it at 1 for other tasks")
         self.config = config
         self.windows = windows
-        # Speeding up needs samples after the window: from the last window of the record that touches it.
-        self.successor = successors(windows) if config.time_scale > 1 else np.arange(len(windows))
+        self.hr = windows.manifest["task"] == "hr"
+        # Speeding up needs samples after the window: from the last window of the record that touches it. With
+        # labels by segment (af) the next window may be of another time, so windows are only slowed down.
+        follow = config.time_scale > 1 and self.hr
+        self.successor = successors(windows) if follow else np.arange(len(windows))
 
     def __call__(
         self, rows: NDArray, rng: np.random.Generator
@@ -59,7 +60,7 @@ class Augmenter:
         return acc
 
     def _time_scale(self, rows: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-        """Play each window `speed` times as fast: the heart rate (bpm) grows by the same factor."""
+        """Play each window `speed` times as fast: a heart rate (bpm) grows by the same factor."""
         windows, rate = self.windows, self.windows.sampling_rate
         length = windows.window
         following = self.successor[rows]
@@ -87,7 +88,8 @@ class Augmenter:
         centre = (start + speed * length / 2 - length / 2) / rate  # s after the window's own centre
         slope = (windows.label[following] - windows.label[rows]) / np.where(seconds > 0, seconds, 1)
         drift = np.clip(centre, 0, seconds) * np.nan_to_num(slope)
-        return before + part * (after - before), (windows.label[rows] + drift) * speed
+        label = (windows.label[rows] + drift) * speed if self.hr else windows.label[rows]
+        return before + part * (after - before), label
 
 
 def successors(windows: WindowSet) -> NDArray[np.int64]:

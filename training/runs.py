@@ -36,7 +36,7 @@ from training.progress import write_json
 
 RUN, RESULT, BEST = "run.json", "result.json", "best.safetensors"
 # Heads depend on task and window length, so a checkpoint to start from may have others.
-HEADS = ("head.", "classifier.", "out.")
+HEADS = ("head.", "classifier.", "out.", "generative.")
 
 
 @dataclass(frozen=True)
@@ -193,9 +193,7 @@ def start_from(module: Model, path: Path) -> None:
     state, mine = source.state_dict(), module.state_dict()
     if source.config.channels == 1 < module.config.channels:
         for name in {"patch.weight", "stem.weight"} & state.keys():
-            known = state[
-                name
-            ]  # (d, P), or (d, 1, taps): the first columns, or the first channel, are the PPG
+            known = state[name]  # (d, P) or (d, 1, taps): the PPG comes first
             state[name] = torch.zeros_like(mine[name])
             state[name][tuple(slice(size) for size in known.shape)] = known
     for name, tensor in mine.items():
