@@ -212,7 +212,11 @@ def to_ppgf(
         tensors["note"] = np.frombuffer(note.encode(), dtype=np.uint8)
     if selftest is not None:
         windows = np.array(selftest, dtype=np.float32)
-        one = (shape.n_patches, shape.patch) if shape.channels == 1 else (shape.channels, -1)
+        one = (
+            (shape.n_patches, shape.patch)
+            if shape.channels == 1
+            else (shape.channels, shape.n_patches * shape.patch)
+        )
         outputs = ppgfast.load(ppgf.dumps(config, tensors), isa="scalar").predict(windows)
         tensors["selftest.input"] = windows.reshape(-1, *one)
         tensors["selftest.output"] = outputs.reshape(-1, outputs.shape[-1])
