@@ -194,19 +194,19 @@ TEST(rmsnorm_matches_scalar) {
 void compare_attention(const Kernels& table, std::size_t tokens, std::size_t heads, std::size_t d_head,
                        Fill fill) {
   std::mt19937 random(static_cast<unsigned>(tokens + d_head));
-  const std::size_t count = tokens * heads * d_head;
-  Guarded qkv(3 * count), cosine(tokens * d_head), sine(tokens * d_head), expected(count), got(count);
+  const std::size_t count = tokens * heads * d_head, rotated = padded(d_head / 2);
+  Guarded qkv(3 * count), cosine(tokens * rotated), sine(tokens * rotated), expected(count), got(count);
   Guarded scratch_a(attention_scratch(tokens, d_head)), scratch_b(attention_scratch(tokens, d_head));
   qkv.fill(fill, random);
-  for (std::size_t i = 0; i < tokens * d_head; ++i) {
-    const float angle = static_cast<float>(i / d_head) * std::pow(0.1f, static_cast<float>(i % d_head / 2));
+  for (std::size_t i = 0; i < tokens * rotated; ++i) {
+    const float angle = static_cast<float>(i / rotated) * std::pow(0.1f, static_cast<float>(i % rotated / 2));
     cosine.data()[i] = std::cos(angle);
     sine.data()[i] = i % 2 == 0 ? -std::sin(angle) : std::sin(angle);
   }
   scratch_b.fill(Fill::ramp, random);  // what an earlier call left there must not matter
   const auto run = [&](const Kernels& kernel, Guarded& y, Guarded& scratch) {
     kernel.attention_f32(
-        {qkv.data(), tokens, heads, d_head, cosine.data(), sine.data(), y.data(), scratch.data()});
+        {qkv.data(), tokens, heads, d_head, rotated, cosine.data(), sine.data(), y.data(), scratch.data()});
   };
   run(scalar, expected, scratch_a);
   run(table, got, scratch_b);
@@ -235,7 +235,7 @@ TEST(attention_is_causal) {
   cosine.fill(Fill::one, random);
   const auto run = [&](Guarded& y) {
     scalar.attention_f32(
-        {qkv.data(), tokens, 1, d_head, cosine.data(), sine.data(), y.data(), scratch.data()});
+        {qkv.data(), tokens, 1, d_head, d_head, cosine.data(), sine.data(), y.data(), scratch.data()});
   };
   run(before);
   for (std::size_t i = 5 * 3 * d_head; i < tokens * 3 * d_head; ++i) qkv.data()[i] += 1.0f;

@@ -94,17 +94,17 @@ struct AttentionF32 {
   size_t tokens;
   size_t n_heads;
   size_t d_head;            // a multiple of 16 (heads are padded with zeros)
-  const float* rotary_cos;  // (tokens, d_head); 1 where a dimension is not rotated
-  const float*
-      rotary_sin;  // (tokens, d_head); minus sin at even, plus sin at odd dimensions, 0 where not rotated
-  float* y;        // (tokens, n_heads * d_head)
-  float* scratch;  // attention_scratch(tokens, d_head) floats, 64-byte aligned
+  size_t rotated;           // a multiple of 16, at most d_head: of a head's dimensions, the first that turn
+  const float* rotary_cos;  // (tokens, rotated); 1 where one of them does not turn
+  const float* rotary_sin;  // (tokens, rotated); minus sin at even, plus sin at odd dimensions, or 0
+  float* y;                 // (tokens, n_heads * d_head)
+  float* scratch;           // attention_scratch(tokens, d_head) floats, 64-byte aligned
 };
 
-// Rotated queries, rotated and transposed keys, and the scores of one group of four rows, of one head.
+// Rotated queries, transposed, rotated keys, and the scores of 16 queries, of one head.
 constexpr size_t attention_group = 4;
 constexpr size_t attention_scratch(size_t tokens, size_t d_head) {
-  return padded(tokens) * d_head * 2 + attention_group * padded(tokens);
+  return padded(tokens) * d_head * 2 + lanes * padded(tokens);
 }
 
 // LayerNorm over all tokens of one window, exact GELU and the last Linear, in one pass each.

@@ -110,9 +110,10 @@ float gelu_f32(float x) {
   return fmaf(half, erf_f32(x * sqrt_half), half);
 }
 
-// Rotates one token's d_head values: each pair (even, odd) by its angle.
-void rotate(const float* x, const float* cosine, const float* sine, size_t d_head, float* y) {
-  for (size_t i = 0; i < d_head; ++i) y[i] = fmaf(x[i ^ 1], sine[i], x[i] * cosine[i]);
+// Rotates one token's d_head values: each pair (even, odd) of the first `rotated` by its angle.
+void rotate(const float* x, const float* cosine, const float* sine, size_t rotated, size_t d_head, float* y) {
+  for (size_t i = 0; i < rotated; ++i) y[i] = fmaf(x[i ^ 1], sine[i], x[i] * cosine[i]);
+  for (size_t i = rotated; i < d_head; ++i) y[i] = x[i];
 }
 
 // Causal attention of one head. Rows go in groups of four that share their columns: beyond a row's own
@@ -127,8 +128,9 @@ void attention_head(const AttentionF32& a, size_t head) {
   float* score = k + padded(T) * Dh;  // (T)
 
   for (size_t t = 0; t < T; ++t) {
-    rotate(queries + t * stride, a.rotary_cos + t * Dh, a.rotary_sin + t * Dh, Dh, q + t * Dh);
-    rotate(keys + t * stride, a.rotary_cos + t * Dh, a.rotary_sin + t * Dh, Dh, k + t * Dh);
+    const float *cosine = a.rotary_cos + t * a.rotated, *sine = a.rotary_sin + t * a.rotated;
+    rotate(queries + t * stride, cosine, sine, a.rotated, Dh, q + t * Dh);
+    rotate(keys + t * stride, cosine, sine, a.rotated, Dh, k + t * Dh);
   }
   for (size_t i = 0; i < T; ++i) {
     const size_t group_end = round_up(i + 1, attention_group) < T ? round_up(i + 1, attention_group) : T;

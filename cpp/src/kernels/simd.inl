@@ -98,99 +98,116 @@ void quantize_s8(const QuantizeS8& a) {
   for (; row < a.rows; ++row) quantize_rows<1>(a, row);
 }
 
-// Scores, softmax and the weighted sum of values for `rows` <= 4 queries from row i0 on, of one head.
-template <int rows>
-void attention_rows(const AttentionF32& a, size_t i0, const float* q, const float* k_transposed,
-                    const float* values, float* score, float* y) {
-  const size_t Dh = a.d_head, Tp = padded(a.tokens), stride = 3 * a.n_heads * Dh;
-  const size_t columns = i0 + rows;  // keys that the group's last row may see
-
-  // (rows, Dh) x (Dh, columns) -> score (rows, columns)
-  for (size_t j = 0; j < columns; j += lanes) {
-    V16 sum[rows];
-    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = set1(0.0f);
-    for (size_t c = 0; c < Dh; ++c) {
-      const V16 k = load(k_transposed + c * Tp + j);
-      PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = fma(set1(q[r * Dh + c]), k, sum[r]);
-    }
-    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) store(score + r * Tp + j, sum[r]);
-  }
-
-  // softmax over each row's own keys; the division by the sum waits until the end
-  float inverse[rows];
-  for (int r = 0; r < rows; ++r) {
-    float* s = score + r * Tp;
-    const size_t visible = i0 + r + 1;
-    V16 highest = set1(-__builtin_inff());
-    for (size_t j = 0; j < columns; j += lanes) {
-      highest = max(keep_or(first(visible - (j < visible ? j : visible)), load(s + j), highest), highest);
-    }
-    const V16 top = set1(fold_max(highest));
-    V16 total = set1(0.0f);
-    for (size_t j = 0; j < columns; j += lanes) {
-      const V16 e = keep(first(visible - (j < visible ? j : visible)), exp_f32(sub(load(s + j), top)));
-      store(s + j, e);
-      total = add(total, e);
-    }
-    inverse[r] = 1.0f / fold_add(total);
-  }
-
-  // (rows, columns) x (columns, Dh) -> y (rows, Dh)
+// Rotated queries of one head, transposed, and rotated keys. Beyond the last token queries are zero: finite,
+// and nobody asks for what they find.
+void rotate_head(const AttentionF32& a, size_t head, float* q_transposed, float* k) {
+  const size_t T = a.tokens, Dh = a.d_head, Tp = padded(T), stride = 3 * a.n_heads * Dh;
+  const float* queries = a.qkv + head * Dh;
+  const float* keys = queries + a.n_heads * Dh;
   for (size_t c = 0; c < Dh; c += lanes) {
+    for (size_t t0 = 0; t0 < Tp; t0 += lanes) {
+      const size_t n = T - t0 < lanes ? T - t0 : lanes;
+      V16 column[lanes];
+      for (size_t i = 0; i < n; ++i) {
+        const size_t t = t0 + i;
+        V16 qs = load(queries + t * stride + c), ks = load(keys + t * stride + c);
+        if (c < a.rotated) {
+          const V16 cosine = load(a.rotary_cos + t * a.rotated + c),
+                    sine = load(a.rotary_sin + t * a.rotated + c);
+          qs = fma(swap_pairs(qs), sine, mul(qs, cosine));
+          ks = fma(swap_pairs(ks), sine, mul(ks, cosine));
+        }
+        column[i] = qs;
+        store(k + t * Dh + c, ks);
+      }
+      for (size_t i = n; i < lanes; ++i) column[i] = set1(0.0f);
+      store_transposed(q_transposed + c * Tp + t0, Tp, column);
+    }
+  }
+}
+
+constexpr size_t most_keys = 6;
+
+// `keys` keys (keys, Dh) with 16 queries (Dh, Tp) -> score (keys, 16)
+template <int keys>
+void attention_scores(const float* k, const float* q_transposed, size_t Dh, size_t Tp, float* score) {
+  V16 sum[keys];
+  PPGFAST_UNROLL for (int j = 0; j < keys; ++j) sum[j] = set1(0.0f);
+  for (size_t c = 0; c < Dh; ++c) {
+    const V16 q = load(q_transposed + c * Tp);
+    PPGFAST_UNROLL for (int j = 0; j < keys; ++j) sum[j] = fma(q, set1(k[j * Dh + c]), sum[j]);
+  }
+  PPGFAST_UNROLL for (int j = 0; j < keys; ++j) store(score + j * lanes, sum[j]);
+}
+
+// Softmax of 16 queries, from i0 on, over the keys that each may see: score (columns, 16) -> exponentials,
+// zero beyond a query's own key, and inverse (16), one over their sum. The division waits until the end.
+void attention_softmax(size_t i0, size_t columns, float* score, float* inverse) {
+  V16 highest = set1(-__builtin_inff());
+  for (size_t j = 0; j < columns; ++j) {
+    const V16 s = load(score + j * lanes);
+    highest = max(j > i0 ? keep_or(first(j - i0), set1(-__builtin_inff()), s) : s, highest);
+  }
+  V16 sum[lanes];  // the definition's 16 lanes, of 16 queries
+  for (size_t l = 0; l < lanes; ++l) sum[l] = set1(0.0f);
+  for (size_t j = 0; j < columns; ++j) {
+    V16 e = exp_f32(sub(load(score + j * lanes), highest));
+    if (j > i0) e = keep_or(first(j - i0), set1(0.0f), e);
+    store(score + j * lanes, e);
+    sum[j % lanes] = add(sum[j % lanes], e);
+  }
+  for (size_t half = lanes / 2; half > 0; half /= 2) {
+    for (size_t l = 0; l < half; ++l) sum[l] = add(sum[l], sum[l + half]);
+  }
+  store(inverse, div(set1(1.0f), sum[0]));
+}
+
+// The weighted sum of `columns` values for `rows` queries, whose exponentials are columns of score.
+template <int rows>
+void attention_values(const AttentionF32& a, const float* values, size_t columns, const float* score,
+                      const float* inverse, float* y) {
+  const size_t width = a.n_heads * a.d_head, stride = 3 * width;
+  for (size_t c = 0; c < a.d_head; c += lanes) {
     V16 sum[rows];
     PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = set1(0.0f);
     for (size_t j = 0; j < columns; ++j) {
       const V16 v = load(values + j * stride + c);
-      PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = fma(set1(score[r * Tp + j]), v, sum[r]);
+      PPGFAST_UNROLL for (int r = 0; r < rows; ++r) sum[r] = fma(set1(score[j * lanes + r]), v, sum[r]);
     }
-    PPGFAST_UNROLL for (int r = 0; r < rows; ++r)
-        store(y + r * a.n_heads * Dh + c, mul(sum[r], set1(inverse[r])));
+    PPGFAST_UNROLL for (int r = 0; r < rows; ++r) store(y + r * width + c, mul(sum[r], set1(inverse[r])));
   }
 }
 
 void attention_f32(const AttentionF32& a) {
-  const size_t T = a.tokens, Dh = a.d_head, Tp = padded(T), stride = 3 * a.n_heads * Dh;
-  float* q = a.scratch;                   // (T, Dh), rotated
-  float* k_transposed = q + Tp * Dh;      // (Dh, Tp), rotated
-  float* score = k_transposed + Tp * Dh;  // (4, Tp)
+  using Scores = void (*)(const float* k, const float* q_transposed, size_t Dh, size_t Tp, float* score);
+  static constexpr Scores scores[most_keys] = {attention_scores<1>, attention_scores<2>, attention_scores<3>,
+                                               attention_scores<4>, attention_scores<5>, attention_scores<6>};
+  using Values = void (*)(const AttentionF32&, const float* values, size_t columns, const float* score,
+                          const float* inverse, float* y);
+  static constexpr Values sums[attention_group] = {attention_values<1>, attention_values<2>,
+                                                   attention_values<3>, attention_values<4>};
+  const size_t T = a.tokens, Dh = a.d_head, Tp = padded(T);
+  float* q_transposed = a.scratch;    // (Dh, Tp)
+  float* k = q_transposed + Tp * Dh;  // (T, Dh)
+  float* score = k + Tp * Dh;         // (T, 16)
 
   for (size_t head = 0; head < a.n_heads; ++head) {
-    const float* queries = a.qkv + head * Dh;
-    const float* keys = queries + a.n_heads * Dh;
-    const float* values = keys + a.n_heads * Dh;
-
-    for (size_t c = 0; c < Dh; c += lanes) {
-      for (size_t t0 = 0; t0 < Tp; t0 += lanes) {
-        V16 column[lanes];
-        for (size_t t = t0; t < t0 + lanes; ++t) {
-          if (t >= T) {  // the keys' padding: finite, never visible
-            column[t - t0] = set1(0.0f);
-            continue;
-          }
-          const V16 cosine = load(a.rotary_cos + t * Dh + c), sine = load(a.rotary_sin + t * Dh + c);
-          const V16 qs = load(queries + t * stride + c), ks = load(keys + t * stride + c);
-          store(q + t * Dh + c, fma(swap_pairs(qs), sine, mul(qs, cosine)));
-          column[t - t0] = fma(swap_pairs(ks), sine, mul(ks, cosine));
-        }
-        store_transposed(k_transposed + c * Tp + t0, Tp, column);
+    const float* values = a.qkv + (2 * a.n_heads + head) * Dh;
+    rotate_head(a, head, q_transposed, k);
+    for (size_t i0 = 0; i0 < T; i0 += lanes) {
+      const size_t end = i0 + lanes < T ? i0 + lanes : T;  // of the queries, and of the keys they may see
+      const size_t blocks = (end + most_keys - 1) / most_keys;
+      for (size_t b = 0, j = 0; b < blocks; ++b) {
+        const size_t keys = end / blocks + (b < end % blocks);
+        scores[keys - 1](k + j * Dh, q_transposed + i0, Dh, Tp, score + j * lanes);
+        j += keys;
       }
-    }
-    for (size_t i = 0; i < T; i += attention_group) {
-      const float* qi = q + i * Dh;
-      float* y = a.y + (i * a.n_heads + head) * Dh;
-      switch (T - i) {
-        case 1:
-          attention_rows<1>(a, i, qi, k_transposed, values, score, y);
-          break;
-        case 2:
-          attention_rows<2>(a, i, qi, k_transposed, values, score, y);
-          break;
-        case 3:
-          attention_rows<3>(a, i, qi, k_transposed, values, score, y);
-          break;
-        default:
-          attention_rows<4>(a, i, qi, k_transposed, values, score, y);
-          break;
+      float inverse[lanes];
+      attention_softmax(i0, end, score, inverse);
+      for (size_t i = i0; i < end; i += attention_group) {
+        const size_t rows = end - i < attention_group ? end - i : attention_group;
+        sums[rows - 1](a, values, i + rows, score + i - i0, inverse + i - i0,
+                       a.y + (i * a.n_heads + head) * Dh);
       }
     }
   }

@@ -42,6 +42,7 @@ Gpt::Gpt(const ModelConfig& config, const kernels::Kernels& kernel) noexcept
       D_(padded(d_)),
       dh_(d_ / config.n_heads),
       Dh_(padded(dh_)),
+      R_(padded(dh_ / 4 * 2)),
       A_(config.n_heads * Dh_),
       F_(padded(4 * d_)) {}
 
@@ -140,16 +141,16 @@ void Gpt::pack_attention(Carver& carver, const LayerTensors& t, Layer* layer) co
 
 // Pairs (0, 1), (2, 3), ... of the first half of a head turn by position * frequency; SEP is position 0.
 void Gpt::pack_rotary(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept {
-  float* cosine = carver.take(T_ * Dh_);
-  float* sine = carver.take(T_ * Dh_);
+  float* cosine = carver.take(T_ * R_);
+  float* sine = carver.take(T_ * R_);
   layer->rotary_cos = cosine;
   layer->rotary_sin = sine;
   if (cosine == nullptr) return;
-  for (std::size_t i = 0; i < T_ * Dh_; ++i) cosine[i] = 1.0f, sine[i] = 0.0f;
+  for (std::size_t i = 0; i < T_ * R_; ++i) cosine[i] = 1.0f, sine[i] = 0.0f;
   for (std::size_t position = 0; position < T_; ++position) {
     for (std::size_t pair = 0; pair < dh_ / 4; ++pair) {
       const float angle = static_cast<float>(position) * t.rotary[pair];
-      const std::size_t even = position * Dh_ + 2 * pair, odd = even + 1;
+      const std::size_t even = position * R_ + 2 * pair, odd = even + 1;
       float s, c;
       sine_cosine(angle, &s, &c);
       cosine[even] = cosine[odd] = c;
@@ -220,7 +221,7 @@ void Gpt::forward(const float* windows, std::size_t count, float* outputs, float
     kernel_.rmsnorm_f32({s.x, rows, d_, D_, rmsnorm_epsilon, s.narrow});
     layer.qkv.run(kernel_, s.narrow, D_, rows, s.wide, 3 * A_, s.quantized);  // (rows, D) -> (rows, 3 A)
     for (std::size_t b = 0; b < count; ++b) {                                 // (T, 3 A) -> (T, A)
-      kernel_.attention_f32({s.wide + b * T_ * 3 * A_, T_, config_.n_heads, Dh_, layer.rotary_cos,
+      kernel_.attention_f32({s.wide + b * T_ * 3 * A_, T_, config_.n_heads, Dh_, R_, layer.rotary_cos,
                              layer.rotary_sin, s.narrow + b * T_ * A_, s.attention});
     }
     layer.out.run(kernel_, s.narrow, A_, rows, s.x, D_, s.quantized,

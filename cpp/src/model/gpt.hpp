@@ -27,7 +27,7 @@ class Gpt final : public Network {
   struct Tensors;
   struct Layer {
     Linear qkv, out, up, down;
-    const float* rotary_cos = nullptr;  // (T, Dh)
+    const float* rotary_cos = nullptr;  // (T, R)
     const float* rotary_sin = nullptr;
   };
   struct Scratch {
@@ -54,6 +54,7 @@ class Gpt final : public Network {
   std::size_t D_;   // width, padded to a multiple of 16, as all widths in capitals are
   std::size_t dh_;  // width of one head
   std::size_t Dh_;
+  std::size_t R_;  // what turns of one head, its first half
   std::size_t A_;  // all heads: n_heads * Dh
   std::size_t F_;  // feed-forward
 
