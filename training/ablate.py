@@ -28,9 +28,9 @@ from rich.console import Console
 from training import checkpoint, metrics
 from training.config import AblateConfig, ConfigError, DistillConfig, FinetuneConfig, build, digest
 from training.distill import distill
-from training.evaluate import baseline
-from training.finetune import finetune, predict
-from training.inputs import Targets, labelled, open_windows, split, subject_names
+from training.evaluate import baseline, torch_entry, tracked
+from training.finetune import finetune
+from training.inputs import labelled, open_windows, split, subject_names
 from training.progress import bar, default_console, write_json
 
 TEACHER, BASELINE = "teacher", "baseline"
@@ -194,19 +194,19 @@ def tested(asked: FinetuneConfig | DistillConfig, path: Path) -> tuple[dict[str,
     """Answers on the labelled test windows, with label and subject name, and the threshold for af."""
     windows = open_windows(asked.data, asked.channels)
     rows = labelled(windows, split(windows, asked.split).test, "test")
-    module, meta = checkpoint.load(path)
-    raw = predict(module, windows, rows, meta["contract"], torch.device("cpu"))
-    prediction = Targets.stated(meta["contract"]).decode(raw)
-    subject = np.array(subject_names(windows))[windows.subject[rows]]
-    task = windows.manifest["task"]
+    entry = torch_entry("", path)
+    answer = entry.predict(windows, rows)
     answers = {
-        "prediction": prediction,
+        "prediction": answer if answer.ndim == 1 else answer[:, 0],
         "label": windows.label[rows],
-        "subject": subject,
-        BASELINE: baseline(task).predict(windows, rows),
-        "task": np.array(task),
+        "subject": np.array(subject_names(windows))[windows.subject[rows]],
+        BASELINE: baseline(entry.task).predict(windows, rows),
+        "task": np.array(entry.task),
     }
-    return answers, meta["threshold"]
+    if entry.distribution is not None:
+        followed = tracked(entry).predict(windows, rows)[:, 0]
+        answers |= {"doubt": answer[:, 1], "tracked": followed}
+    return answers, checkpoint.load(path)[1]["threshold"]
 
 
 def scores(answers: Mapping[str, NDArray], threshold: float | None) -> dict[str, float | None]:
@@ -228,11 +228,13 @@ def compare(config: AblateConfig) -> dict[str, Any]:
         return {"study": config.study, "arms": {}}
     first = next(iter(pooled.values()))[0]
     task = str(first["task"])
-    pooled = {BASELINE: [{**first, "prediction": first[BASELINE]}], **pooled}
+    known = {key: first[key] for key in ("label", "subject")}
+    pooled = {BASELINE: [{**known, "prediction": first[BASELINE]}], **pooled}
     draw = partial(drawn, config=config)
     arms = {}
     for arm, seeds in pooled.items():
-        arms[arm] = {"seeds": len(seeds), **{key: draw(partial(score, key), [seeds]) for key in SCORES[task]}}
+        told = [key for key in SCORES[task] if set(SCORES[task][key][1]) <= seeds[0].keys()]
+        arms[arm] = {"seeds": len(seeds), **{key: draw(partial(score, key), [seeds]) for key in told}}
         if arm in config.arms and arm != config.reference and config.reference in pooled:
             both = paired(seeds, pooled[config.reference])
             arms[arm]["gain"] = draw(partial(gain, task), both)
@@ -258,9 +260,9 @@ def answers_of(config: AblateConfig, arm: str) -> list[dict[str, NDArray]]:
         jobs = [Job(arm, fold, seed) for fold in range(config.folds)]
         if all(finished(config, job) for job in jobs):
             parts = [dict(np.load(settings(config, job).out / TESTED)) for job in jobs]
-            keys = ("prediction", "label", "subject", BASELINE)
-            seeds.append({key: np.concatenate([part[key] for part in parts]) for key in keys})
-            seeds[-1] |= {"task": parts[0]["task"], "seed": np.array(seed)}
+            task = parts[0].pop("task")
+            seeds.append({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
+            seeds[-1] |= {"task": task, "seed": np.array(seed)}
     return seeds
 
 
@@ -272,20 +274,27 @@ def paired(
     return [[answers for answers in side if int(answers["seed"]) in common] for side in (arm, reference)]
 
 
-SCORES = {"hr": ("mae", "median", "within_5bpm"), "af": ("auroc", "auprc", "sensitivity_at_95")}
-METRICS: dict[str, metrics.Metric] = {
-    "mae": metrics.mae,
-    "median": partial(metrics.error_percentile, percent=50),
-    "within_5bpm": metrics.share_within,
-    "auroc": metrics.auroc,
-    "auprc": metrics.auprc,
-    "sensitivity_at_95": partial(metrics.sensitivity_at, specificity=0.95),
+# task -> score -> the metric and the arrays that it compares
+SCORES: dict[str, dict[str, tuple[metrics.Metric, tuple[str, ...]]]] = {
+    "hr": {
+        "mae": (metrics.mae, ("prediction", "label")),
+        "median": (partial(metrics.error_percentile, percent=50), ("prediction", "label")),
+        "mae_80": (metrics.certain_error, ("prediction", "label", "doubt")),
+        "mae_tracked": (metrics.mae, ("tracked", "label")),
+        "within_5bpm": (metrics.share_within, ("prediction", "label")),
+    },
+    "af": {
+        "auroc": (metrics.auroc, ("prediction", "label")),
+        "auprc": (metrics.auprc, ("prediction", "label")),
+        "sensitivity_at_95": (partial(metrics.sensitivity_at, specificity=0.95), ("prediction", "label")),
+    },
 }
 
 
 def score(key: str, rows: NDArray, seeds: list[dict[str, NDArray]]) -> float:
     """A metric on the windows `rows`, mean over seeds."""
-    return float(np.mean([METRICS[key](part["prediction"][rows], part["label"][rows]) for part in seeds]))
+    metric, arrays = {**SCORES["hr"], **SCORES["af"]}[key]
+    return float(np.mean([metric(*(part[name][rows] for name in arrays)) for part in seeds]))
 
 
 def gain(

@@ -98,7 +98,13 @@ class Evaluation:
             numbers = {key: _finite(interval._asdict()) for key, interval in score.metrics.items()}
             curve = {} if score.coverage is None else {"coverage": score.coverage}
             scores.append({**values, "metrics": numbers, **curve})
-        return {"task": self.task, "windows": len(self.rows), "subjects": self.subjects, "scores": scores}
+        return {
+            "task": self.task,
+            "dataset": self.windows.manifest["dataset"],
+            "windows": len(self.rows),
+            "subjects": self.subjects,
+            "scores": scores,
+        }
 
 
 def evaluate(config: EvaluateConfig, console: Console | None = None) -> Evaluation:

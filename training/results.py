@@ -1,0 +1,154 @@
+"""docs/results.md and its pictures from docs/results/*.json: `python -m training.results`.
+
+Two kinds of files: what `evaluate --out` writes (models side by side on the same windows) and what `ablate`
+writes (arms of a study). A file `<name>.md` beside a JSON file is its introduction. Nothing is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from training.figures import COLOURS, STYLE
+from training.progress import write_atomically
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "results"
+HEAD = """# What do the models reach?
+
+Made by `python -m training.results` from the files in `docs/results/`; the commands behind them stand with
+each. In brackets: 95 % interval from drawing whole subjects. HR errors in bpm; MAE@80 is the mean error of
+the 80 % of windows that the model is most certain of; tracked is the mean error behind the causal tracker.
+No model has learned from a subject that it is tested on here.
+"""
+SCORED = {
+    "mae": "MAE",
+    "median": "median",
+    "mae_80": "MAE@80",
+    "mae_tracked": "tracked",
+    "within_5bpm": "in 5 bpm",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "f1": "F1",
+    "sensitivity_at_95": "sens@95",
+    "gain": "gain",
+}
+STUDY_NOTE = (
+    "gain: relative improvement of {what} over `{reference}`, same folds and seeds, the same drawn subjects "
+    "on both sides. {windows:,} windows of {subjects} subjects, {folds} folds of subjects, scores pooled "
+    "over folds and averaged over seeds."
+)
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Write results.md beside the folder and one picture per file into it."""
+    parts = [HEAD]
+    for path in sorted(folder.glob("*.json")):
+        found = json.loads(path.read_text())
+        is_study = "arms" in found
+        title = found.get("title") or (f"Study {found['study']}" if is_study else path.stem)
+        parts.append(f"## {title}\n")
+        words = path.with_suffix(".md")
+        if words.exists():
+            parts.append(words.read_text().strip() + "\n")
+        parts.append((study if is_study else evaluation)(found) + "\n")
+        picture = path.with_suffix(".svg")
+        with matplotlib.rc_context(STYLE):
+            figure = gains(found) if is_study else coverage(found)
+        if figure is not None:
+            save(figure, picture)
+            parts.append(f"![{title}](results/{picture.name})\n")
+    text = "\n".join(parts)
+    write_atomically(folder.parent / "results.md", lambda file: file.write(text.encode()))
+
+
+def study(found: dict[str, Any]) -> str:
+    """The table of a study: an arm per row."""
+    arms = found["arms"]
+    keys = [key for key in SCORED if any(key in row for row in arms.values())]
+    lines = [header(["arm", "seeds", *(SCORED[key] for key in keys)])]
+    for arm, row in arms.items():
+        lines.append(line([arm, str(row["seeds"]), *(cell(row.get(key), key) for key in keys)]))
+    what = "the mean absolute error" if found["task"] == "hr" else "1 - AUROC"
+    return "\n".join([*lines, "", STUDY_NOTE.format(what=what, **found)])
+
+
+def evaluation(found: dict[str, Any]) -> str:
+    """The table of an evaluation: a model and what runs it per row."""
+    rows = found["scores"]
+    keys = [key for key in SCORED if any(key in row["metrics"] for row in rows)]
+    lines = [header(["model", "by", "weights", "bytes", *(SCORED[key] for key in keys)])]
+    for row in rows:
+        size = [f"{row[key]:,}" if row[key] else "" for key in ("parameters", "bytes")]
+        numbers = [cell(row["metrics"].get(key), key) for key in keys]
+        lines.append(line([row["name"], row["engine"], *size, *numbers]))
+    about = f"{found['windows']:,} windows of {len(found['subjects'])} subjects ({found['dataset']})."
+    return "\n".join([*lines, "", about])
+
+
+def header(names: list[str]) -> str:
+    return line(names) + "\n" + "|---" * len(names) + "|"
+
+
+def line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def cell(interval: dict[str, float | None] | None, key: str) -> str:
+    """Value and interval, in % for a gain."""
+    if interval is None or interval["value"] is None:
+        return "-"
+    factor, digits, unit = (100, 1, " %") if key == "gain" else (1, 3 if key in SHARES else 2, "")
+    value = f"{factor * interval['value']:.{digits}f}{unit}"
+    if interval["low"] is None or interval["high"] is None:
+        return value
+    return f"{value} ({factor * interval['low']:.{digits}f} to {factor * interval['high']:.{digits}f})"
+
+
+SHARES = ("within_5bpm", "auroc", "auprc", "f1", "sensitivity_at_95")
+
+
+def coverage(found: dict[str, Any]) -> Figure | None:
+    """Error against the share of windows kept; None where no model tells its doubt."""
+    curves = {row["name"]: row["coverage"] for row in found["scores"] if "coverage" in row}
+    if not curves:
+        return None
+    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    for name, curve in curves.items():
+        axes.plot([100 * float(share) for share in curve], list(curve.values()), marker=".", label=name)
+    axes.set(xlabel="windows kept, the most certain first (%)", ylabel="mean error (bpm)", ylim=(0, None))
+    axes.legend()
+    return figure
+
+
+def gains(found: dict[str, Any]) -> Figure | None:
+    """The gain of each arm over the reference with its interval."""
+    rows = {arm: row["gain"] for arm, row in found["arms"].items() if "gain" in row}
+    if not rows:
+        return None
+    figure = Figure(figsize=(6.4, 0.8 + 0.35 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    for place, gain in enumerate(reversed(rows.values())):
+        colour = COLOURS["distilled"]
+        if gain["low"] is not None:
+            axes.plot([100 * gain["low"], 100 * gain["high"]], [place, place], color=colour)
+        axes.plot(100 * gain["value"], place, "o", color=colour)
+    axes.axvline(0, color=COLOURS["peak"], linewidth=1)
+    axes.set_yticks(range(len(rows)), list(reversed(rows)))
+    axes.set_xlabel(f"improvement over {found['reference']} (%)")
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """The same picture gives the same bytes."""
+    with matplotlib.rc_context(STYLE):
+        write_atomically(path, lambda file: figure.savefig(file, format="svg", metadata={"Date": None}))
+
+
+if __name__ == "__main__":
+    main(*(Path(argument) for argument in sys.argv[1:]))
