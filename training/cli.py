@@ -275,24 +275,29 @@ def evaluate(
 def export(
     model: Annotated[Path | None, typer.Argument(help="Run folder or checkpoint.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; default model.ppgf in the run folder.")
+        Path | None, typer.Option(help="File to write; default model.ppgf or model-s8.ppgf in the run.")
     ] = None,
     data: Data = None,
+    precision: Annotated[str | None, typer.Option(help="f32 or s8.")] = None,
     config: Files = None,
     set_: Settings = None,
 ) -> None:
     """Write a model file, open it with the C++ core and compare the answers with torch's."""
     with plain_errors():
-        asked = read(configs.ExportConfig, "export", config, set_, model=model, out=out, data=data or None)
+        flags = {"model": model, "out": out, "data": data or None, "precision": precision}
+        asked = read(configs.ExportConfig, "export", config, set_, **flags)
         from training.export_model import export as write
 
         done = write(asked)
         compared = "not compared with torch (no windows)"
         if done.largest_difference is not None:
-            compared = f"C++ and torch agree within {done.largest_difference:.1e} on {done.compared} windows"
+            which = f"half of {done.compared}" if done.int8_change else f"{done.compared}"
+            compared = f"C++ and torch agree within {done.largest_difference:.1e} on {which} windows"
         Console().print(
             f"{done.path}: {done.bytes:,} bytes, {done.parameters:,} parameters; {compared}", soft_wrap=True
         )
+        if done.int8_change:
+            Console().print(done.int8_change, soft_wrap=True)
 
 
 @command("ablate")

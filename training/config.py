@@ -227,10 +227,18 @@ class ExportConfig(Section):
 
     model: Path = Field(description="run folder or checkpoint (.safetensors)")
     out: Path | None = Field(
-        None, description="file to write; default model.ppgf in the run, or the checkpoint's name"
+        None,
+        description="file to write; default model.ppgf (s8: model-s8.ppgf) in the run, or the checkpoint's",
     )
     data: tuple[Path, ...] = Field(
         (), description="prepared data folders for the self test; default the run's own"
+    )
+    precision: Literal["f32", "s8"] = Field("f32", description="f32, or s8: int8 weights and activations")
+    calibration: int = Field(
+        256,
+        ge=0,
+        description="s8: windows of training subjects, whose mean error the biases make up for; 0 = plain "
+        "rounding, which a run of quantize always gets",
     )
     selftest: int = Field(8, ge=0, description="held-out windows stored with their outputs; 0 = none")
     note: str = Field("", description="text added to the provenance in the file")

@@ -7,7 +7,7 @@ as the core rounds them. Training goes on so, for a few epochs; gradients pass s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -114,31 +114,33 @@ def as_int8(module: Model) -> Model:
     Parameters keep their names and places, so its checkpoints are ordinary ones. RMSNorm's scales move into
     the Linears that follow and stay 1; statistics of BatchNorms stay as they are.
     """
-    kind = module.config.kind
     if isinstance(module, GPT):
         for layer in module.layer:
             _fold_norms(cast(Layer, layer))
-    layers = {name: layer for name, layer in module.named_modules() if _is_int8(name, layer)}
-    norms = {}
-    for name, norm in module.named_modules():
-        if isinstance(norm, nn.BatchNorm1d):
-            in_file = f"hidden.{name}" if kind == "mlp" else name
-            rules = FOLDED.get(kind, {}).items()
-            before = next(
-                (re.sub(rule, to, in_file) for rule, to in rules if re.fullmatch(rule, in_file)), ""
-            )
-            norms[before] = norm
-            _compute(norm, identity if before in layers else partial(running, norm))
-    for name, layer in layers.items():
-        _compute(
-            layer, partial(linear if isinstance(layer, nn.Linear) else convolution, layer, norms.get(name))
-        )
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            _compute(part, partial(running, part))
+    for _, product, norm in int8_layers(module):
+        as_rows: Any = linear if isinstance(product, nn.Linear) else convolution
+        _compute(product, partial(as_rows, product, norm))
+        if norm is not None:
+            _compute(norm, identity)
     return module
 
 
-def _is_int8(name: str, layer: nn.Module) -> bool:
-    unused = name.startswith(("generative", "published_heads"))
-    return isinstance(layer, nn.Linear | SameConv1d) and name not in FLOAT_LINEARS and not unused
+def int8_layers(module: Model) -> Iterator[tuple[str, nn.Linear | SameConv1d, nn.BatchNorm1d | None]]:
+    """What an s8 file holds in int8, in the order of computation, with the BatchNorm that is folded in."""
+    norms = {}
+    for name, norm in module.named_modules():
+        if isinstance(norm, nn.BatchNorm1d):
+            in_file = f"hidden.{name}" if module.config.kind == "mlp" else name
+            for rule, before in FOLDED.get(module.config.kind, {}).items():
+                if re.fullmatch(rule, in_file):
+                    norms[re.sub(rule, before, in_file)] = norm
+    for name, layer in module.named_modules():
+        unused = name.startswith(("generative", "published_heads"))
+        if isinstance(layer, nn.Linear | SameConv1d) and name not in FLOAT_LINEARS and not unused:
+            yield name, layer, norms.get(name)
 
 
 def _compute(layer: nn.Module, forward: Callable[..., Tensor]) -> None:

@@ -188,6 +188,8 @@ def test_the_self_test_holds_windows_of_held_out_subjects(hr_run):
 
 def test_a_file_that_answers_otherwise_is_an_error(hr_run, monkeypatch):
     class Other:
+        info = {"precision": "f32"}  # noqa: RUF012
+
         def predict(self, windows):
             return np.full((len(windows), 1), 80.0, np.float32)
 
