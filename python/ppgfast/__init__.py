@@ -6,14 +6,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ppgfast._core import __version__
-from ppgfast.errors import ModelFileError
+from ppgfast.errors import ModelFileError, RecordingError
 from ppgfast.model import Model, cpu, load
 
 if TYPE_CHECKING:
     from ppgfast import losses
+    from ppgfast.io import Recording, read
     from ppgfast.simulate import Simulation, ppg_simulate
 
-__all__ = ["Model", "ModelFileError", "Simulation", "__version__", "cpu", "load", "losses", "ppg_simulate"]
+__all__ = [
+    "Model",
+    "ModelFileError",
+    "Recording",
+    "RecordingError",
+    "Simulation",
+    "__version__",
+    "cpu",
+    "load",
+    "losses",
+    "ppg_simulate",
+    "read",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -22,6 +35,8 @@ def __getattr__(name: str) -> object:
         from ppgfast import simulate
 
         return getattr(simulate, name)
+    if name in ("Recording", "read"):
+        return getattr(import_module("ppgfast.io"), name)
     if name == "losses":
         return import_module("ppgfast.losses")
     raise AttributeError(f"module 'ppgfast' has no attribute {name!r}")

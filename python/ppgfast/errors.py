@@ -18,3 +18,7 @@ class ModelFileError(ValueError):
         self.status = status
         self.offset = offset
         self.name = name
+
+
+class RecordingError(ValueError):
+    """A file of measurements that cannot be read: names the file, what was found and how to mend it."""

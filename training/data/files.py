@@ -1,7 +1,6 @@
 """Reading published files: whatever is missing or damaged becomes a DataError that names the file."""
 
 import io
-import pickle
 import re
 import warnings
 import zipfile
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
+
+from ppgfast.io import unpickle
 
 from .errors import DataError
 
@@ -129,46 +130,6 @@ def damaged(path: Path | str, error: Exception) -> DataError:
     return DataError(f"{path} is cut short or damaged ({error or type(error).__name__}): copy it again")
 
 
-class _Unpickler(pickle.Unpickler):
-    """Admits numpy arrays, scalars and dtypes, builtin containers and dates: nothing that could run code."""
-
-    _ARRAYS = frozenset(
-        [("numpy", "ndarray"), ("numpy", "dtype")]
-        + [
-            (f"numpy.{core}.{module}", name)
-            for core in ("core", "_core")
-            for module, name in (
-                ("multiarray", "_reconstruct"),
-                ("multiarray", "scalar"),
-                ("numeric", "_frombuffer"),
-            )
-        ]
-    )
-    _PLAIN = frozenset(
-        [("builtins", name) for name in ("set", "frozenset", "bytearray", "complex")]
-        + [("datetime", name) for name in ("datetime", "date", "time", "timedelta", "timezone")]
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in self._ARRAYS:
-            # numpy 2 moved what older pickles name, and the reverse.
-            core = "numpy._core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "numpy.core"
-            return super().find_class(re.sub(r"^numpy\._?core", core, module), name)
-        module = module.replace("__builtin__", "builtins")
-        if (module, name) in self._PLAIN:
-            return super().find_class(module, name)
-        if (module, name) == ("_codecs", "encode"):
-            return _latin1_bytes
-        raise DataError(f"asks for {module}.{name}")
-
-
-def _latin1_bytes(text: str, encoding: str) -> bytes:
-    """How protocol 2 writes bytes; any other codec is refused."""
-    if encoding not in ("latin1", "latin-1"):
-        raise DataError(f"asks for the codec {encoding}")
-    return text.encode("latin-1")
-
-
 def read_pickle(path: Path, file: Any = None) -> Any:
     """Containers and arrays of a pickle, also of Python 2 (latin1), read from `file` or all of `path`.
 
@@ -176,8 +137,8 @@ def read_pickle(path: Path, file: Any = None) -> Any:
     """
     try:
         stream = file or io.BytesIO(path.read_bytes())
-        return _Unpickler(stream, encoding="latin1").load()
-    except DataError as error:
+        return unpickle.load(stream)
+    except unpickle.Refused as error:
         raise DataError(
             f"{path} {error}, which the published file does not: it is not opened, get it from the publisher"
         ) from None
