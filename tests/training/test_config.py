@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training import config as configs
+from training.ablate import jobs_of, settings
 from training.cli import VERBS
 from training.config import ConfigError, DistillConfig, FinetuneConfig
 
@@ -67,7 +68,7 @@ def test_wrong_settings_name_the_key_and_the_fix(tmp_path, settings, message):
             "[distill.taps]\nstudnet = 'last'\n",
             r"\[distill\]: unknown key 'taps\.studnet'; did you mean 'taps\.student'",
         ),
-        ("[finetun]\nseed = 1\n", r"'finetun' is not a table of a verb; known: distill, evaluate"),
+        ("[finetun]\nseed = 1\n", r"'finetun' is not a table of a verb; known: ablate, distill, evaluate"),
         ("seed = 1\n", r"'seed' is not a table of a verb"),
         ("[finetune\n", r"c\.toml: not a TOML file"),
     ],
@@ -103,8 +104,11 @@ def test_shipped_files_give_configs(file):
     assert tables
     for verb in tables:
         kind = VERBS[verb]
-        flags = {key: required[key] for key, field in kind.model_fields.items() if field.is_required()}
-        configs.load(kind, verb, [file], (), flags, VERBS)
+        missing = [key for key, field in kind.model_fields.items() if field.is_required()]
+        flags = {key: required[key] for key in missing if key not in tables[verb]}
+        config = configs.load(kind, verb, [file], (), flags, VERBS)
+        if isinstance(config, configs.AblateConfig):
+            assert all(settings(config, job).seed == job.seed for job in jobs_of(config))
 
 
 def test_the_defaults_are_the_published_schedule():
