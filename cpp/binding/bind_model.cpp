@@ -12,6 +12,7 @@
 
 #include "arrays.hpp"
 #include "binding.hpp"
+#include "model/pack.hpp"
 #include "model/scaling.hpp"
 #include "ppgfast/model.hpp"
 #include "stream/tracker.hpp"
@@ -23,8 +24,12 @@ namespace {
 
 // A model and the scratch blocks of the calls that run at the same time: one each, kept for the next call.
 class SharedModel {
+  Block file_;
+
  public:
-  explicit SharedModel(Model opened) noexcept : model(std::move(opened)) {}
+  // `file` is kept where the model's weights lie in it.
+  explicit SharedModel(Model opened, Block file = nullptr) noexcept
+      : file_(std::move(file)), model(std::move(opened)) {}
 
   Block take_scratch() {
     const std::lock_guard<std::mutex> guard(mutex_);
@@ -260,8 +265,9 @@ py::dict info(const SharedModel& shared) {
   const py::object note = py::bytes(model.note(), n).attr("decode")("utf-8", "replace");
   return py::dict("kind"_a = spelled(kinds, c.kind), "precision"_a = spelled(precisions, c.precision),
                   "shape"_a = shape, "input"_a = input, "output"_a = output,
-                  "parameters"_a = model.parameters(), "weight_bytes"_a = model.weight_bytes(),
-                  "scratch_bytes"_a = model.scratch_bytes(), "isa"_a = model.isa(), "note"_a = note);
+                  "parameters"_a = model.parameters(), "multiply_adds"_a = model.multiply_adds(),
+                  "weight_bytes"_a = model.weight_bytes(), "scratch_bytes"_a = model.scratch_bytes(),
+                  "isa"_a = model.isa(), "note"_a = note);
 }
 
 constexpr const char* predict_doc = R"(Run the model.
@@ -339,7 +345,20 @@ Raises
 TypeError, ValueError
     as `predict`, and for a linear model, which has none.)";
 
+// The bytes at a multiple of 64.
+Block copy_of(const py::bytes& bytes, std::size_t* size) {
+  char* data = nullptr;
+  py::ssize_t n = 0;
+  if (PyBytes_AsStringAndSize(bytes.ptr(), &data, &n) != 0) throw py::error_already_set();
+  *size = static_cast<std::size_t>(n);
+  Block aligned = allocate(*size + 1);
+  std::memcpy(aligned.get(), data, *size);
+  return aligned;
+}
+
 }  // namespace
+
+const Model& model_of(const py::handle& object) { return py::cast<const SharedModel&>(object).model; }
 
 void bind_model(py::module_& module) {
   py::class_<SharedModel>(module, "Model",
@@ -368,16 +387,23 @@ void bind_model(py::module_& module) {
     return std::make_unique<SharedModel>(std::move(model));
   });
   module.def("open_bytes", [](const py::bytes& bytes, const char* isa) {
-    char* data = nullptr;
-    py::ssize_t size = 0;
-    if (PyBytes_AsStringAndSize(bytes.ptr(), &data, &size) != 0) throw py::error_already_set();
-    const Block aligned = allocate(static_cast<std::size_t>(size) + 1);
-    std::memcpy(aligned.get(), data, static_cast<std::size_t>(size));
+    std::size_t size = 0;
+    const Block aligned = copy_of(bytes, &size);
     Model model;
-    const Error error = Model::open_memory(aligned.get(), static_cast<std::size_t>(size), isa, &model);
-    if (error) raise(error, "<bytes>");
+    if (const Error error = Model::open_memory(aligned.get(), size, isa, &model)) raise(error, "<bytes>");
     return std::make_unique<SharedModel>(std::move(model));
   });
+  module.def("open_in_place", [](const py::bytes& bytes, const char* isa) {
+    std::size_t size = 0;
+    Block aligned = copy_of(bytes, &size);
+    Model model;
+    if (const Error error = Model::open_in_place(aligned.get(), size, isa, &model)) raise(error, "<bytes>");
+    return std::make_unique<SharedModel>(std::move(model), std::move(aligned));
+  });
+  module.def("packed_weights", [](const SharedModel& shared) {
+    return py::bytes(static_cast<const char*>(shared.model.weights()), shared.model.weight_bytes());
+  });
+  module.attr("packed_layout") = packed_layout;
 }
 
 }  // namespace ppgfast::binding

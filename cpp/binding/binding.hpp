@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "ppgfast/model.hpp"
 #include "ppgfast/status.hpp"
 
 namespace ppgfast::binding {
@@ -13,6 +14,10 @@ void bind_cpu(pybind11::module_& module);
 void bind_losses(pybind11::module_& module);
 void bind_model(pybind11::module_& module);
 void bind_status(pybind11::module_& module);
+void bind_stream(pybind11::module_& module);  // after bind_model
+
+// The model in a Python Model, which must outlive the reference.
+const Model& model_of(const pybind11::handle& object);
 
 // Raises what a failed load means in Python: MemoryError, ValueError for an instruction set that cannot be
 // had, ppgfast.ModelFileError for everything about the file. `source` names the file in the message.

@@ -106,10 +106,11 @@ void compare_linear_s8(const Kernels& table, std::size_t rows, std::size_t k, st
 
   const auto run = [&](const Kernels& kernel, Guarded& y) {
     ppgfast::Carver measure(nullptr);
-    ppgfast::pack_linear(measure, kernel, ppgfast::Precision::s8, n, tensors);
+    ppgfast::pack_linear(measure, kernel, ppgfast::Precision::s8, n, tensors.columns, tensors);
     Guarded block(measure.used()), quantized(rows * quantized_stride(k) / sizeof(float)), row_scale(rows);
     ppgfast::Carver carver(block.data());
-    const ppgfast::Linear linear = ppgfast::pack_linear(carver, kernel, ppgfast::Precision::s8, n, tensors);
+    const ppgfast::Linear linear =
+        ppgfast::pack_linear(carver, kernel, ppgfast::Precision::s8, n, tensors.columns, tensors);
     const ppgfast::QuantizedRows inputs{reinterpret_cast<std::uint8_t*>(quantized.data()), row_scale.data()};
     std::mt19937 same(7);
     y.fill(Fill::random, same);

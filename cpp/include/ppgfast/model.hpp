@@ -67,13 +67,20 @@ class Model {
   static Error open_file(const char* path, const char* isa, Model* out) noexcept;
   static Error open_memory(const void* bytes, std::size_t size, const char* isa, Model* out) noexcept;
 
+  // For small devices: reads a model whose weights were packed before (`python -m ppgfast export-c`) and uses
+  // them where they lie, so `bytes`, at a multiple of 64, must outlive the model. Works on one window at a
+  // time, whatever the batch, with the least scratch memory.
+  static Error open_in_place(const void* bytes, std::size_t size, const char* isa, Model* out) noexcept;
+
   const ModelConfig& config() const noexcept;
   const char* isa() const noexcept;
   std::size_t tokens()
       const noexcept;  // rows of one window's hidden states: patches + 1 (gpt), 0 (linear), else 1
-  std::size_t parameters() const noexcept;    // numbers in the file's tensors that take part in a prediction
-  std::size_t weight_bytes() const noexcept;  // packed weights held in memory
-  const char* note() const noexcept;          // provenance, as text; empty when the file has none
+  std::size_t parameters() const noexcept;     // numbers in the file's tensors that take part in a prediction
+  std::size_t multiply_adds() const noexcept;  // of one window, in its linear layers and convolutions
+  std::size_t weight_bytes() const noexcept;   // packed weights
+  const void* weights() const noexcept;        // the packed weights, as `isa` wants them
+  const char* note() const noexcept;           // provenance, as text; empty when the file has none
 
   // Bytes of scratch memory, at a multiple of 64, that one call of `predict` or `embed` needs, whatever the
   // batch.

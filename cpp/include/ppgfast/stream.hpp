@@ -33,7 +33,7 @@ struct StreamConfig {
   double clip_high = std::numeric_limits<double>::infinity();
   double worn_low = -std::numeric_limits<double>::infinity();  // raw level while worn
   double worn_high = std::numeric_limits<double>::infinity();
-  double min_quality = 0.3;       // below: low_confidence; 0 to 1
+  double min_quality = -1.0;      // 0 to 1; below: low_confidence; -1: 0.3 for hr, 0.1 for af
   double max_hr_std = 15.0;       // bpm; above: low_confidence, for models that tell
   double jitter = 0.1;            // s; a time stamp further from where it was due is a gap
   std::int64_t timestamped = 0;   // 1: every chunk has time stamps

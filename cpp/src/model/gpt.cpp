@@ -48,14 +48,14 @@ Gpt::Gpt(const ModelConfig& config, const kernels::Kernels& kernel) noexcept
 
 Gpt::~Gpt() = default;
 
-Error Gpt::read(const format::File& file) noexcept {
+Error Gpt::allocate() noexcept {
   tensors_.reset(new (std::nothrow) Tensors);
   layers_.reset(new (std::nothrow) Layer[config_.n_layers]);
   if (tensors_) tensors_->layers.reset(new (std::nothrow) LayerTensors[config_.n_layers]);
-  if (!tensors_ || !layers_ || !tensors_->layers) {
-    return failure(Status::out_of_memory);
-  }
+  return tensors_ && layers_ && tensors_->layers ? Error() : failure(Status::out_of_memory);
+}
 
+Error Gpt::read(const format::File& file) noexcept {
   // The ends stay float32 in every precision: samples and outputs are where a rounding error is seen most.
   const Precision precision = config_.precision;
   TensorReader tensor(file);
@@ -88,8 +88,7 @@ Error Gpt::read(const format::File& file) noexcept {
   return tensor.finish();
 }
 
-std::size_t Gpt::pack(float* block) noexcept {
-  Carver carver(block);
+std::size_t Gpt::pack(Carver carver) noexcept {
   pack_patch(carver);
   for (unsigned i = 0; i < config_.n_layers; ++i) {
     pack_attention(carver, tensors_->layers[i], &layers_[i]);
@@ -97,7 +96,7 @@ std::size_t Gpt::pack(float* block) noexcept {
     pack_ffn(carver, tensors_->layers[i], &layers_[i]);
   }
   pack_head(carver);
-  if (block != nullptr) tensors_.reset();
+  if (!carver.measures()) tensors_.reset();
   return carver.used();
 }
 
@@ -114,7 +113,7 @@ void Gpt::pack_patch(Carver& carver) noexcept {
       },
       [](std::size_t k) { return k; }, [](std::size_t) { return input_gain; });
   float* sep = carver.take(D_);
-  if (sep != nullptr) {
+  if (carver.fills()) {
     for (std::size_t i = 0; i < D_; ++i) sep[i] = i < d_ ? t.sep[i] : 0.0f;
   }
   sep_ = sep;
@@ -145,7 +144,7 @@ void Gpt::pack_rotary(Carver& carver, const LayerTensors& t, Layer* layer) const
   float* sine = carver.take(T_ * R_);
   layer->rotary_cos = cosine;
   layer->rotary_sin = sine;
-  if (cosine == nullptr) return;
+  if (!carver.fills()) return;
   for (std::size_t i = 0; i < T_ * R_; ++i) cosine[i] = 1.0f, sine[i] = 0.0f;
   for (std::size_t position = 0; position < T_; ++position) {
     for (std::size_t pair = 0; pair < dh_ / 4; ++pair) {
@@ -164,26 +163,32 @@ void Gpt::pack_ffn(Carver& carver, const LayerTensors& t, Layer* layer) const no
   layer->up = pack_linear(
       carver, kernel_, config_.precision, 4 * d_, d_, [&](std::size_t n) { return SourceRow{&t.up, n}; },
       [](std::size_t k) { return k; }, [&](std::size_t k) { return t.ffn_norm[k]; });
-  layer->down = pack_linear(carver, kernel_, config_.precision, d_, t.down);
+  layer->down = pack_linear(carver, kernel_, config_.precision, d_, 4 * d_, t.down);
 }
 
 void Gpt::pack_head(Carver& carver) noexcept {
   const Tensors& t = *tensors_;
   const auto padded_rows = [&](const TensorF32& tensor, std::size_t rows) noexcept -> const float* {
     float* out = carver.take(rows * D_);
-    if (out == nullptr) return nullptr;
-    for (std::size_t i = 0; i < rows * D_; ++i) out[i] = i % D_ < d_ ? tensor[i / D_ * d_ + i % D_] : 0.0f;
+    for (std::size_t i = 0; carver.fills() && i < rows * D_; ++i)
+      out[i] = i % D_ < d_ ? tensor[i / D_ * d_ + i % D_] : 0.0f;
     return out;
   };
   head_gain_ = padded_rows(t.head_gain, T_);
   head_shift_ = padded_rows(t.head_shift, T_);
   head_weight_ = padded_rows(t.head, config_.n_outputs * T_);
   float* bias = carver.take(config_.n_outputs);
-  for (std::size_t i = 0; bias != nullptr && i < config_.n_outputs; ++i) bias[i] = t.head_bias[i];
+  for (std::size_t i = 0; carver.fills() && i < config_.n_outputs; ++i) bias[i] = t.head_bias[i];
   head_bias_ = bias;
 }
 
-std::size_t Gpt::windows_per_pass() const noexcept { return std::max<std::size_t>(1, rows_per_pass / T_); }
+// Patches, then 4 d^2 of attention and 8 d^2 of feed-forward for each token of each layer, then the head.
+std::size_t Gpt::multiply_adds() const noexcept {
+  const std::size_t patches = config_.n_patches * config_.channels * config_.patch * d_;
+  return patches + config_.n_layers * T_ * 12 * d_ * d_ + T_ * d_ * config_.n_outputs;
+}
+
+std::size_t Gpt::windows_per_pass() const noexcept { return std::max<std::size_t>(1, rows_per_pass_ / T_); }
 
 Gpt::Scratch Gpt::carve(float* scratch) const noexcept {
   const std::size_t rows = windows_per_pass() * T_;

@@ -13,12 +13,14 @@ class Gpt final : public Network {
   Gpt(const ModelConfig& config, const kernels::Kernels& kernel) noexcept;
   ~Gpt() override;
 
+  Error allocate() noexcept override;
   Error read(const format::File& file) noexcept override;
-  std::size_t pack(float* block) noexcept override;
+  std::size_t pack(Carver carver) noexcept override;
   std::size_t windows_per_pass() const noexcept override;
   std::size_t scratch() const noexcept override;
   std::size_t tokens() const noexcept override { return T_; }
   std::size_t samples_together() const noexcept override { return config_.patch; }
+  std::size_t multiply_adds() const noexcept override;
   void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                float* scratch) const noexcept override;
 

@@ -47,8 +47,7 @@ void Mlp::pack_window(Carver& carver, std::size_t n, const LinearTensors& tensor
   }
 }
 
-std::size_t Mlp::pack(float* block) noexcept {
-  Carver carver(block);
+std::size_t Mlp::pack(Carver carver) noexcept {
   const auto as_stored = [](const LinearTensors& tensors, std::size_t i) { return SourceRow{&tensors, i}; };
   if (!has_hidden_) {
     pack_window(carver, config_.n_outputs, out_tensors_, as_stored);
@@ -61,17 +60,21 @@ std::size_t Mlp::pack(float* block) noexcept {
       return SourceRow{&tensors, i, bn_.gain(i), tensors.bias.empty() ? 0.0 : bn_.shift(i)};
     });
   }
-  out_ = pack_linear(carver, kernel_, config_.precision, config_.n_outputs, out_tensors_);
+  out_ = pack_linear(carver, kernel_, config_.precision, config_.n_outputs, h_, out_tensors_);
   return carver.used();
+}
+
+std::size_t Mlp::multiply_adds() const noexcept {
+  return has_hidden_ ? L_ * h_ + h_ * config_.n_outputs : L_ * config_.n_outputs;
 }
 
 Mlp::Scratch Mlp::carve(float* scratch) const noexcept {
   Carver carver(scratch);
   Scratch s{};
-  s.inside = carver.take(rows_per_pass * H_);
-  s.raw = carver.take(rows_per_pass * C_);
+  s.inside = carver.take(rows_per_pass_ * H_);
+  s.raw = carver.take(rows_per_pass_ * C_);
   if (config_.precision == Precision::s8) {
-    s.quantized = QuantizedRows::carve(carver, rows_per_pass, L_ > h_ ? L_ : h_);
+    s.quantized = QuantizedRows::carve(carver, rows_per_pass_, L_ > h_ ? L_ : h_);
   }
   s.used = carver.used();
   return s;

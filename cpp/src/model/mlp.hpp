@@ -11,11 +11,12 @@ class Mlp final : public Network {
   Mlp(const ModelConfig& config, const kernels::Kernels& kernel) noexcept;
 
   Error read(const format::File& file) noexcept override;
-  std::size_t pack(float* block) noexcept override;
-  std::size_t windows_per_pass() const noexcept override { return rows_per_pass; }
+  std::size_t pack(Carver carver) noexcept override;
+  std::size_t windows_per_pass() const noexcept override { return rows_per_pass_; }
   std::size_t scratch() const noexcept override;
   std::size_t tokens() const noexcept override { return has_hidden_ ? 1 : 0; }
   std::size_t samples_together() const noexcept override { return L_; }
+  std::size_t multiply_adds() const noexcept override;
   void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                float* scratch) const noexcept override;
 

@@ -7,7 +7,7 @@
 
 #include "cpu/memory.hpp"
 #include "cpu/select.hpp"
-#include "format/file.hpp"
+#include "format/reader.hpp"
 #include "model/config.hpp"
 #include "model/gpt.hpp"
 #include "model/mlp.hpp"
@@ -22,9 +22,10 @@ struct Model::Impl {
   ModelConfig config;
   const kernels::Kernels* kernel = nullptr;
   std::unique_ptr<Network> network;
-  cpu::Block weights;
+  cpu::Block owned;  // the packed weights, unless they lie in the file
+  const void* weights = nullptr;
   std::size_t weight_bytes = 0;
-  std::size_t parameters = 0;
+  std::size_t parameters = 0;  // not known of a packed file
   std::unique_ptr<char[]> note;
 
   // Scratch: scaled windows of one pass, outputs of one pass if they are not what is asked for, then the
@@ -41,6 +42,7 @@ struct Model::Impl {
   }
 
   // What is not null is written: outputs (batch, n_outputs), their summary (batch, n_predictions), hidden.
+  Error begin(const void* bytes, std::size_t size, const char* isa, format::File* file) noexcept;
   void run(const float* windows, std::size_t batch, float* outputs, float* summary, float* hidden,
            void* scratch) const noexcept;
 };
@@ -89,6 +91,25 @@ std::size_t count_parameters(const format::File& file) noexcept {
   return count;
 }
 
+// Whether `name` is packed.<isa>.<layout>.
+bool is_packed(const char* name, const char* isa) noexcept {
+  const std::size_t n = std::strlen(isa);
+  return std::strncmp(name, "packed.", 7) == 0 && std::strncmp(name + 7, isa, n) == 0 && name[7 + n] == '.' &&
+         std::strcmp(name + 8 + n, packed_layout) == 0;
+}
+
+// The one tensor of a packed file that takes part in a prediction; no data if there is none, or others.
+format::Tensor find_packed(const format::File& file, const char* isa) noexcept {
+  format::Tensor found{};
+  for (std::uint32_t i = 0; i < file.tensor_count(); ++i) {
+    const format::Tensor tensor = file.tensor(i);
+    if (is_optional(tensor.name)) continue;
+    if (!is_packed(tensor.name, isa)) return {};
+    found = tensor;
+  }
+  return found;
+}
+
 }  // namespace
 
 Model::Model() noexcept = default;
@@ -96,31 +117,52 @@ Model::~Model() = default;
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 
-Error Model::open_file(const char* path, const char* isa, Model* out) noexcept {
-  format::FileBytes file;
-  if (const Error error = file.read(path)) return error;
-  return open_memory(file.data(), file.size(), isa, out);
+// What both ways of opening begin with.
+Error Model::Impl::begin(const void* bytes, std::size_t size, const char* isa, format::File* file) noexcept {
+  if (const Error error = cpu::select(cpu::detect(), isa, &kernel)) return error;
+  if (const Error error = format::File::parse(bytes, size, file)) return error;
+  if (const Error error = read_config(*file, &config)) return error;
+  network = make_network(config, *kernel);
+  note = read_note(*file);
+  return network && note ? Error() : failure(Status::out_of_memory);
 }
 
 Error Model::open_memory(const void* bytes, std::size_t size, const char* isa, Model* out) noexcept {
   std::unique_ptr<Impl> impl(new (std::nothrow) Impl);
   if (!impl) return failure(Status::out_of_memory);
   if (isa == nullptr) isa = std::getenv("PPGFAST_FORCE_ISA");
-  if (const Error error = cpu::select(cpu::detect(), isa, &impl->kernel)) return error;
-
   format::File file;
-  if (const Error error = format::File::parse(bytes, size, &file)) return error;
-  if (const Error error = read_config(file, &impl->config)) return error;
-  impl->network = make_network(impl->config, *impl->kernel);
-  if (!impl->network) return failure(Status::out_of_memory);
+  if (const Error error = impl->begin(bytes, size, isa, &file)) return error;
+  if (const Error error = impl->network->allocate()) return error;
   if (const Error error = impl->network->read(file)) return error;
 
-  impl->weight_bytes = impl->network->pack(nullptr) * sizeof(float);
-  impl->weights = cpu::allocate(impl->weight_bytes);
+  impl->weight_bytes = impl->network->pack(Carver(nullptr)) * sizeof(float);
+  impl->owned = cpu::allocate(impl->weight_bytes);
+  if (!impl->owned) return failure(Status::out_of_memory);
+  impl->network->pack(Carver(static_cast<float*>(impl->owned.get())));
+  impl->weights = impl->owned.get();
   impl->parameters = count_parameters(file);
-  impl->note = read_note(file);
-  if (!impl->weights || !impl->note) return failure(Status::out_of_memory);
-  impl->network->pack(static_cast<float*>(impl->weights.get()));
+
+  out->impl_ = std::move(impl);
+  return Error();
+}
+
+Error Model::open_in_place(const void* bytes, std::size_t size, const char* isa, Model* out) noexcept {
+  std::unique_ptr<Impl> impl(new (std::nothrow) Impl);
+  if (!impl) return failure(Status::out_of_memory);
+  format::File file;
+  if (const Error error = impl->begin(bytes, size, isa, &file)) return error;
+  impl->network->work_on_single_windows();
+  if (const Error error = impl->network->allocate()) return error;
+
+  const format::Tensor packed = find_packed(file, impl->kernel->name);
+  if (packed.data == nullptr) return failure(Status::not_packed, 0, "packed");
+  impl->weight_bytes = impl->network->pack(Carver(nullptr)) * sizeof(float);
+  if (packed.dtype != format::DType::u8 || packed.bytes != impl->weight_bytes) {
+    return failure(Status::wrong_tensor_shape, packed.offset, packed.name);
+  }
+  impl->network->pack(Carver::adopt(packed.data));
+  impl->weights = packed.data;
 
   out->impl_ = std::move(impl);
   return Error();
@@ -130,7 +172,9 @@ const ModelConfig& Model::config() const noexcept { return impl_->config; }
 const char* Model::isa() const noexcept { return impl_->kernel->name; }
 std::size_t Model::tokens() const noexcept { return impl_->network->tokens(); }
 std::size_t Model::parameters() const noexcept { return impl_->parameters; }
+std::size_t Model::multiply_adds() const noexcept { return impl_->network->multiply_adds(); }
 std::size_t Model::weight_bytes() const noexcept { return impl_->weight_bytes; }
+const void* Model::weights() const noexcept { return impl_->weights; }
 const char* Model::note() const noexcept { return impl_->note.get(); }
 std::size_t Model::scratch_bytes() const noexcept {
   return (impl_->scaled_floats() + impl_->output_floats() + kernels::padded(impl_->network->scratch())) *

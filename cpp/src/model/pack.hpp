@@ -11,10 +11,20 @@
 
 namespace ppgfast {
 
-// Cuts a block of floats into pieces that start at multiples of 64 bytes. A null block only measures.
+// Cuts a block of floats into pieces that start at multiples of 64 bytes. A null block only measures; one
+// that was packed before, perhaps in a read-only memory, is taken as it is.
 class Carver {
  public:
-  explicit Carver(float* block) noexcept : block_(block) {}
+  explicit Carver(float* block) noexcept : block_(block), fills_(block != nullptr) {}
+  static Carver adopt(const void* block) noexcept {
+    Carver carver(static_cast<float*>(const_cast<void*>(block)));
+    carver.fills_ = false;
+    return carver;
+  }
+
+  // Whether pieces are to be written.
+  bool fills() const noexcept { return fills_; }
+  bool measures() const noexcept { return block_ == nullptr; }
 
   float* take(std::size_t floats) noexcept {
     float* piece = block_ == nullptr ? nullptr : block_ + used_;
@@ -30,6 +40,7 @@ class Carver {
 
  private:
   float* block_;
+  bool fills_;
   std::size_t used_ = 0;
 };
 
@@ -95,6 +106,9 @@ inline SourceRow normalised(const LinearTensors& tensors, const BatchNormTensors
                             std::size_t n) noexcept {
   return bn.empty() ? SourceRow{&tensors, n} : SourceRow{&tensors, n, bn.gain(n), bn.shift(n)};
 }
+
+// Counts up whenever what `pack` writes changes: files of packed weights state it.
+constexpr char packed_layout[] = "1";
 
 constexpr std::size_t no_column = static_cast<std::size_t>(-1);
 
@@ -183,7 +197,7 @@ Linear pack_linear(Carver& carver, const kernels::Kernels& kernel, Precision pre
   const std::size_t panel_floats = is_s8 ? layout.nr * (12 + K) / sizeof(float) : layout.nr * (1 + K);
   float* const block = carver.take(panels * panel_floats);
   const Linear packed{block, panels, k, precision};
-  if (block == nullptr) return packed;
+  if (!carver.fills()) return packed;
 
   std::memset(block, 0, panels * panel_floats * sizeof(float));
   for (std::size_t p = 0; p < panels; ++p) {
@@ -202,9 +216,9 @@ Linear pack_linear(Carver& carver, const kernels::Kernels& kernel, Precision pre
 
 // The plain case: the tensor as it is.
 inline Linear pack_linear(Carver& carver, const kernels::Kernels& kernel, Precision precision, std::size_t n,
-                          const LinearTensors& tensors) noexcept {
+                          std::size_t k, const LinearTensors& tensors) noexcept {
   return pack_linear(
-      carver, kernel, precision, n, tensors.columns, [&](std::size_t i) { return SourceRow{&tensors, i}; },
+      carver, kernel, precision, n, k, [&](std::size_t i) { return SourceRow{&tensors, i}; },
       [](std::size_t j) { return j; }, [](std::size_t) { return 1.0; });
 }
 

@@ -70,13 +70,16 @@ Papagei::Papagei(const ModelConfig& config, const kernels::Kernels& kernel) noex
 
 Papagei::~Papagei() = default;
 
-Error Papagei::read(const format::File& file) noexcept {
+Error Papagei::allocate() noexcept {
   tensors_.reset(new (std::nothrow) Tensors);
   blocks_.reset(new (std::nothrow) Block[config_.n_blocks]);
   if (tensors_) tensors_->blocks.reset(new (std::nothrow) BlockTensors[config_.n_blocks]);
   if (!tensors_ || !blocks_ || !tensors_->blocks) return failure(Status::out_of_memory);
   shape_blocks();
+  return Error();
+}
 
+Error Papagei::read(const format::File& file) noexcept {
   // The ends stay float32 in every precision. In s8 every norm behind a convolution was folded in before
   // rounding; one before it, with a ReLU between, cannot be.
   const Precision precision = config_.precision;
@@ -127,11 +130,10 @@ void Papagei::shape_blocks() noexcept {
     come_in = more;
   }
   const std::size_t budget = config_.precision == Precision::f32 ? floats_per_pass : floats_per_pass_s8;
-  windows_ = std::max<std::size_t>(1, budget / map_floats(1));
+  windows_ = rows_per_pass_ == 1 ? 1 : std::max<std::size_t>(1, budget / map_floats(1));
 }
 
-std::size_t Papagei::pack(float* block) noexcept {
-  Carver carver(block);
+std::size_t Papagei::pack(Carver carver) noexcept {
   const Tensors& t = *tensors_;
   const Precision precision = config_.precision;
   conv_.pack(carver, kernel_, Precision::f32, [&](std::size_t n) { return normalised(t.conv, t.bn, n); });
@@ -144,9 +146,9 @@ std::size_t Papagei::pack(float* block) noexcept {
     to.conv_2.pack(carver, kernel_, precision, [&](std::size_t n) { return SourceRow{&source.conv_2, n}; });
   }
   pack_norm(carver, t.final_bn, config_.d_model, &final_gain_, &final_shift_);
-  hidden_ = pack_linear(carver, kernel_, precision, config_.d_classifier, t.hidden);
-  out_ = pack_linear(carver, kernel_, Precision::f32, config_.n_outputs, t.out);
-  if (block != nullptr) tensors_.reset();
+  hidden_ = pack_linear(carver, kernel_, precision, config_.d_classifier, config_.d_model, t.hidden);
+  out_ = pack_linear(carver, kernel_, Precision::f32, config_.n_outputs, config_.d_classifier, t.out);
+  if (!carver.measures()) tensors_.reset();
   return carver.used();
 }
 
@@ -156,11 +158,22 @@ void Papagei::pack_norm(Carver& carver, const BatchNormTensors& bn, std::size_t 
   float* const shifts = carver.take(channels);
   *gain = gains;
   *shift = shifts;
-  if (gains == nullptr) return;
+  if (!carver.fills()) return;
   for (std::size_t c = 0; c < padded(channels); ++c) {
     gains[c] = c < channels ? static_cast<float>(bn.gain(c)) : 0.0f;
     shifts[c] = c < channels ? static_cast<float>(bn.shift(c)) : 0.0f;
   }
+}
+
+std::size_t Papagei::multiply_adds() const noexcept {
+  std::size_t sum = conv_.positions() * config_.base_filters * conv_.columns();
+  for (unsigned i = 0; i < config_.n_blocks; ++i) {
+    const std::size_t outputs = channels(config_.base_filters, i);
+    for (const Convolution* conv : {&blocks_[i].conv_1, &blocks_[i].conv_2}) {
+      sum += conv->positions() * outputs * conv->columns();
+    }
+  }
+  return sum + config_.d_classifier * (config_.d_model + config_.n_outputs);
 }
 
 // Floats of the largest activations of `count` windows.

@@ -13,12 +13,14 @@ class Papagei final : public Network {
   Papagei(const ModelConfig& config, const kernels::Kernels& kernel) noexcept;
   ~Papagei() override;
 
+  Error allocate() noexcept override;
   Error read(const format::File& file) noexcept override;
-  std::size_t pack(float* block) noexcept override;
+  std::size_t pack(Carver carver) noexcept override;
   std::size_t windows_per_pass() const noexcept override { return windows_; }
   std::size_t scratch() const noexcept override { return carve(nullptr).used; }
   std::size_t tokens() const noexcept override { return 1; }
   std::size_t samples_together() const noexcept override { return config_.window; }
+  std::size_t multiply_adds() const noexcept override;
   void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                float* scratch) const noexcept override;
 

@@ -44,13 +44,16 @@ Tcn::Tcn(const ModelConfig& config, const kernels::Kernels& kernel) noexcept
 
 Tcn::~Tcn() = default;
 
-Error Tcn::read(const format::File& file) noexcept {
+Error Tcn::allocate() noexcept {
   tensors_.reset(new (std::nothrow) Tensors);
   blocks_.reset(new (std::nothrow) Block[config_.n_blocks]);
   if (tensors_) tensors_->blocks.reset(new (std::nothrow) BlockTensors[config_.n_blocks]);
   if (!tensors_ || !blocks_ || !tensors_->blocks) return failure(Status::out_of_memory);
   shape_blocks();
+  return Error();
+}
 
+Error Tcn::read(const format::File& file) noexcept {
   // The ends stay float32 in every precision. In s8 the norms were folded in before the weights were rounded,
   // and left a bias.
   const Precision precision = config_.precision;
@@ -90,8 +93,7 @@ void Tcn::shape_blocks() noexcept {
   }
 }
 
-std::size_t Tcn::pack(float* block) noexcept {
-  Carver carver(block);
+std::size_t Tcn::pack(Carver carver) noexcept {
   const Tensors& t = *tensors_;
   stem_.pack(carver, kernel_, Precision::f32, [&](std::size_t n) { return normalised(t.stem, t.bn, n); });
   for (unsigned i = 0; i < config_.n_blocks; ++i) {
@@ -101,9 +103,20 @@ std::size_t Tcn::pack(float* block) noexcept {
     blocks_[i].conv_2.pack(carver, kernel_, config_.precision,
                            [&](std::size_t n) { return normalised(from.conv_2, from.bn_2, n); });
   }
-  head_ = pack_linear(carver, kernel_, Precision::f32, config_.n_outputs, t.head);
-  if (block != nullptr) tensors_.reset();
+  head_ = pack_linear(carver, kernel_, Precision::f32, config_.n_outputs, config_.d_model, t.head);
+  if (!carver.measures()) tensors_.reset();
   return carver.used();
+}
+
+std::size_t Tcn::multiply_adds() const noexcept {
+  const std::size_t d = config_.d_model;
+  std::size_t sum = stem_.positions() * d * stem_.columns() + d * config_.n_outputs;
+  for (unsigned i = 0; i < config_.n_blocks; ++i) {
+    for (const Convolution* conv : {&blocks_[i].conv_1, &blocks_[i].conv_2}) {
+      sum += conv->positions() * d * conv->columns();
+    }
+  }
+  return sum;
 }
 
 Tcn::Scratch Tcn::carve(float* scratch) const noexcept {

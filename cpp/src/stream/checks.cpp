@@ -50,7 +50,7 @@ Error check(const ModelConfig& model, const StreamConfig& config) noexcept {
   if (!(config.worn_low < config.worn_high)) {
     return refusal(Status::bad_limits, config.worn_low, config.worn_high, "worn_low");
   }
-  if (!inside(config.min_quality, 0.0, 1.0)) {
+  if (config.min_quality != -1.0 && !inside(config.min_quality, 0.0, 1.0)) {
     return refusal(Status::bad_limits, config.min_quality, 1.0, "min_quality");
   }
   if (!(config.max_hr_std > 0.0)) {
