@@ -229,14 +229,16 @@ def quantize(
     source: Annotated[Path | None, typer.Argument(help="Run folder of finetune or distill.")] = None,
     out: Out = None,
     data: Data = None,
-    teacher: Annotated[Path | None, typer.Option(help="As for distill; the source itself will do.")] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="As for distill; default the source, in float32.")
+    ] = None,
     seed: Seed = None,
     device: Device = None,
     config: Files = None,
     set_: Settings = None,
     fresh: Fresh = False,
 ) -> None:
-    """Train a model a little more with the rounding of its int8 file in it."""
+    """Train a model a little more, with the rounding of its int8 file in it."""
     with plain_errors():
         flags = {**training_flags(data, out, None, seed, device), "source": source, "teacher": teacher}
         asked = read(configs.QuantizeConfig, "quantize", config, set_, **flags)

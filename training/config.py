@@ -177,26 +177,34 @@ class DistillConfig(Training):
     _one_teacher_folder = field_validator("teacher_data", mode="before")(as_list)
 
 
-class Labels(Section):
+class Gentle(Optimiser):
+    """AdamW for a model that is trained already."""
+
+    epochs: int = Field(3, ge=1, description="upper limit of passes over the training windows")
+    patience: int = Field(3, ge=1, description="stop after this many epochs without improvement")
+    learning_rate: float = Field(5e-5, gt=0, description="peak learning rate")
+    start: float = Field(1e-6, ge=0, description="learning rate of the first step")
+    warmup: float = Field(0.1, ge=0, le=1, description="share of all steps in which the rate rises")
+
+
+class Answers(Section):
     """Weight of each loss of `quantize`."""
 
-    supervised: float = Field(1.0, ge=0, description="lambda: labels")
-    prediction: float = Field(0.5, ge=0, description="alpha: the teacher's outputs, where there is one")
+    supervised: float = Field(0.0, ge=0, description="lambda: labels")
+    prediction: float = Field(1.0, ge=0, description="alpha: the teacher's outputs")
 
 
 class QuantizeConfig(Section):
-    """A trained model gets used to int8; data, split and scaling are those of its run."""
+    """A trained model learns to answer in int8 as before; data, split and scaling are those of its run."""
 
     source: Path = Field(description="run folder of finetune or distill, or the checkpoint in it")
     out: Path = Field(description="run folder; the same command continues a run that was cut off")
     data: tuple[Path, ...] = Field((), description="its prepared data folders, if they moved")
-    teacher: Path | None = Field(
-        None, description="as for distill, also the source itself; default the source's own teacher, if any"
-    )
-    losses: Labels = Labels()
-    seed: int = Field(0, ge=0, description="seed of the order of windows, dropout and augmentation")
+    teacher: Path | None = Field(None, description="as for distill; default the source, in float32")
+    losses: Answers = Answers()
+    seed: int = Field(0, ge=0, description="seed of the order of windows and of augmentation")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = cuda if there is one")
-    optimiser: Optimiser = Optimiser(epochs=5, patience=5, learning_rate=1e-4, start=1e-6, warmup=0.1)
+    optimiser: Gentle = Gentle()
 
     _one_folder = field_validator("data", mode="before")(as_list)
 

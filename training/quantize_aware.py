@@ -1,7 +1,8 @@
-"""quantize: a trained model learns to live with int8.
+"""quantize: a trained model learns to answer in int8 as it did in float32.
 
 `as_int8` lets a module compute as its s8 file does: the weights of that file, activations rounded row by row
-as the core rounds them. Training goes on so, for a few epochs; gradients pass straight through the rounding.
+as the core rounds them. So it is trained for a few epochs, its own float32 answers as the teacher; gradients
+pass straight through the rounding.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,9 +20,9 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from training import checkpoint, engine
-from training.config import ConfigError, DistillConfig, FinetuneConfig, QuantizeConfig, build
+from training.config import ConfigError, DistillConfig, QuantizeConfig, Training, build
 from training.distill import Distillation, open_teacher, teacher_identity
-from training.finetune import Finetuning, finish
+from training.finetune import finish
 from training.inputs import check_unseen
 from training.models import GPT, Model
 from training.models.convolution import SameConv1d
@@ -104,7 +104,7 @@ def running(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
 
 
 def identity(x: Tensor) -> Tensor:
-    """For a BatchNorm that is in the weights before it."""
+    """For dropout, and a BatchNorm that is in the weights before it."""
     return x
 
 
@@ -112,7 +112,7 @@ def as_int8(module: Model) -> Model:
     """Let `module` compute as its s8 file does; changes it in place and returns it.
 
     Parameters keep their names and places, so its checkpoints are ordinary ones. RMSNorm's scales move into
-    the Linears that follow and stay 1; statistics of BatchNorms stay as they are.
+    the Linears that follow and stay 1; statistics of BatchNorms stay as they are, dropout is off.
     """
     if isinstance(module, GPT):
         for layer in module.layer:
@@ -120,6 +120,8 @@ def as_int8(module: Model) -> Model:
     for part in module.modules():
         if isinstance(part, nn.BatchNorm1d):
             _compute(part, partial(running, part))
+        elif isinstance(part, nn.Dropout):
+            _compute(part, identity)
     for _, product, norm in int8_layers(module):
         as_rows: Any = linear if isinstance(product, nn.Linear) else convolution
         _compute(product, partial(as_rows, product, norm))
@@ -164,55 +166,39 @@ def quantize(config: QuantizeConfig, console: Console | None = None, fresh: bool
     Continues the run in `config.out` if it was cut off, and returns its result if it is over.
     Raises ConfigError for a source that is no such run or learned from the test subjects of its data.
     """
-    source = config.source if config.source.is_dir() else config.source.parent
-    record = read_run(source)
+    folder = config.source if config.source.is_dir() else config.source.parent
+    record, source = read_run(folder), find_checkpoint(config.source)
     if record["verb"] == "pretrain":
         raise ConfigError(
-            f"{source} was pretrained only and predicts nothing yet; finetune or distil it first"
+            f"{folder} was pretrained only and predicts nothing yet; finetune or distil it first"
         )
     asked = settings(config, record)
-    weights = find_checkpoint(config.source)
-    identity = weights_hash(checkpoint.load(weights)[0])
-    if isinstance(asked, DistillConfig):
-        identity = sha256((identity + teacher_identity(asked)).encode()).hexdigest()
-    run = Int8Run(**vars(begin("quantize", asked, fresh, identity)), source=weights)
-    learned = [*record["subjects"]["train"], *record["subjects"]["validation"]]
-    check_unseen(learned, run.record["subjects"]["test"], str(source))
+    identity = weights_hash(checkpoint.load(source)[0]) + teacher_identity(asked)
+    run = Int8Run(**vars(begin("quantize", asked, fresh, identity)), source=source)
     if run.result:
         return run.result
+    teacher = open_teacher(asked, run, console)
+    for learned, who in (
+        (record["subjects"]["train"] + record["subjects"]["validation"], folder),
+        (teacher.manifest["teacher"].get("subjects", []), asked.teacher),
+    ):
+        check_unseen(learned, run.record["subjects"]["test"], str(who))
     with engine.reproducible(config.seed, run.device):
-        learner = trainee(run, asked, console)
+        learner = Distillation(run, asked, teacher)
         run.start()
         fit = engine.fit(learner, config.optimiser, config.seed, run.folder, run.device, console)
         return finish(run, fit, learner.validation)
 
 
-def settings(config: QuantizeConfig, record: dict[str, Any]) -> FinetuneConfig | DistillConfig:
-    """The source run's config with a new schedule; of a teacher only the outputs count."""
-    values = {**record["config"], **config.model_dump(include={"out", "seed", "device", "optimiser"})}
+def settings(config: QuantizeConfig, record: dict[str, Any]) -> DistillConfig:
+    """The source run's config with a new schedule, and with the outputs of a teacher to learn from."""
+    values = {key: value for key, value in record["config"].items() if key in Training.model_fields}
+    values |= config.model_dump(include={"out", "seed", "device", "optimiser"})
     values["data"] = config.data or record["data"]["folders"]
-    if config.teacher is not None:
-        values["teacher"] = config.teacher
-    if "teacher" not in values:
-        return build(FinetuneConfig, values, "quantize")
+    values["teacher"] = config.teacher or config.source
     values["losses"] = {**config.losses.model_dump(), "feature": 0, "morphology": 0, "rhythm": 0}
-    values["augment"] = {
-        **values["augment"],
-        "time_scale": 1.0,
-    }  # a teacher's answer is for the window as it is
+    values["augment"] = {**values["augment"], "time_scale": 1.0}  # as `distill` asks for
     return build(DistillConfig, values, "quantize")
-
-
-def trainee(
-    run: Run, asked: FinetuneConfig | DistillConfig, console: Console | None
-) -> Finetuning | Distillation:
-    """What the source's verb trains, computing in int8."""
-    if isinstance(asked, FinetuneConfig):
-        return Finetuning(run)
-    teacher = open_teacher(asked, run, console)
-    seen = teacher.manifest["teacher"].get("subjects", [])
-    check_unseen(seen, run.record["subjects"]["test"], str(asked.teacher))
-    return Distillation(run, asked, teacher)
 
 
 @dataclass(frozen=True)

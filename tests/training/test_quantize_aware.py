@@ -17,7 +17,7 @@ from training.cli import VERBS
 from training.config import ConfigError, DistillConfig, FinetuneConfig, PretrainConfig, QuantizeConfig, load
 from training.distill import Distillation, distill
 from training.export import to_ppgf
-from training.finetune import Finetuning, finetune, predict
+from training.finetune import finetune, predict
 from training.inputs import open_windows
 from training.pretrain import pretrain
 from training.quantize import LARGEST, round_weight
@@ -109,9 +109,6 @@ def test_the_module_answers_as_the_core(name, training, tmp_path):
     exact = network(name)
     windows = np.random.default_rng(0).random((100, 320), dtype=np.float32)
     module = as_int8(deepcopy(exact)).train(training)
-    for part in module.modules():
-        if isinstance(part, torch.nn.Dropout):
-            part.eval()
     state = {key: value.clone() for key, value in module.state_dict().items()}
     ours, theirs = answers(module, windows), core(module, tmp_path / "a.ppgf", windows)
     assert all(torch.equal(value, state[key]) for key, value in module.state_dict().items())
@@ -163,7 +160,7 @@ def source(tiny_hr, tmp_path_factory):
 
 
 def asked(source, out, **more) -> QuantizeConfig:
-    optimiser = {"epochs": 2, "batch": 8, "learning_rate": 1e-4, "checkpoint_steps": 2}
+    optimiser = {"epochs": 2, "batch": 8, "checkpoint_steps": 2}
     return QuantizeConfig(source=source, out=out, device="cpu", optimiser=optimiser, **more)
 
 
@@ -175,6 +172,7 @@ def test_a_run_starts_from_its_source_and_is_measured_in_int8(source, tiny_hr, t
     assert mine["subjects"] == its["subjects"]
     assert mine["config"]["model"] == its["config"]["model"]
     assert mine["config"]["optimiser"]["epochs"] == 2
+    assert mine["config"]["teacher"] == str(source)
     module, meta = checkpoint.load(result.checkpoint)
     start = checkpoint.load(source / "best.safetensors")[0].state_dict()
     assert meta["verb"] == "quantize"
@@ -198,37 +196,43 @@ class CutOffError(Exception):
     """Stands for a kill between two steps."""
 
 
-@pytest.mark.parametrize("with_teacher", [False, True])
-def test_a_run_that_was_cut_off_ends_with_the_same_bits(source, with_teacher, tmp_path, monkeypatch):
-    more = {"teacher": source, "losses": {"supervised": 0, "prediction": 1}} if with_teacher else {}
-    whole = quantize(asked(source, tmp_path / "whole", **more), QUIET)
-    kind = Distillation if with_teacher else Finetuning
-    original, steps = kind.loss, iter(range(7))
+def test_a_run_that_was_cut_off_ends_with_the_same_bits(source, tmp_path, monkeypatch):
+    whole = quantize(asked(source, tmp_path / "whole"), QUIET)
+    original, steps = Distillation.loss, iter(range(7))
 
     def loss(self, rows, rng):
         if next(steps, None) is None:
             raise CutOffError
         return original(self, rows, rng)
 
-    monkeypatch.setattr(kind, "loss", loss)
+    monkeypatch.setattr(Distillation, "loss", loss)
     with pytest.raises(CutOffError):
-        quantize(asked(source, tmp_path / "cut", **more), QUIET)
-    monkeypatch.setattr(kind, "loss", original)
+        quantize(asked(source, tmp_path / "cut"), QUIET)
+    monkeypatch.setattr(Distillation, "loss", original)
     assert (tmp_path / "cut" / engine.STATE).exists()
-    again = quantize(asked(source, tmp_path / "cut", **more), QUIET)
+    again = quantize(asked(source, tmp_path / "cut"), QUIET)
     for file in ("best.safetensors", "log.csv", "result.json"):
         assert (whole.folder / file).read_bytes() == (again.folder / file).read_bytes()
-    assert ("train.prediction" in again.history[0]) == with_teacher
 
 
-def test_a_distilled_student_keeps_its_teacher(source, tiny_hr, tmp_path):
-    config = {"data": tiny_hr, "out": tmp_path / "student", "device": "cpu", "model": SMALL}
+def test_it_learns_its_own_float32_answers_unless_told_otherwise(source, tiny_hr, tmp_path):
+    alone = quantize(asked(source, tmp_path / "alone"), QUIET).history
+    for row in alone:  # the total is the prediction term: the distance to float32, and labels have no part
+        assert row["train.total"] == row["train.prediction"]
+    assert alone[0]["train.prediction"] < 0.01 < alone[0]["train.supervised"]
+
+    config = {"data": tiny_hr, "out": tmp_path / "student", "device": "cpu", "model": SMALL, "seed": 5}
     distill(DistillConfig(**config, teacher=source, optimiser={"epochs": 1}), QUIET)
-    result = quantize(asked(tmp_path / "student" / "best.safetensors", tmp_path / "q"), QUIET)
-    row = result.history[-1]
-    assert {"train.supervised", "train.prediction"} <= set(row)
-    weights = read_run(result.folder)["config"]["losses"]
-    assert (weights["supervised"], weights["prediction"], weights["rhythm"]) == (1.0, 0.5, 0)
+    student = tmp_path / "student" / "best.safetensors"
+    more = {"teacher": source, "losses": {"supervised": 1, "prediction": 0.5}}
+    taught = quantize(asked(student, tmp_path / "taught", **more), QUIET).history[0]
+    assert taught["train.total"] == pytest.approx(taught["train.supervised"] + taught["train.prediction"] / 2)
+    assert taught["train.prediction"] > 0.01
+
+
+def test_one_changed_setting_leaves_the_others_gentle():
+    config = load(QuantizeConfig, "quantize", overrides=["source=s", "out=o", "optimiser.epochs=2"])
+    assert (config.optimiser.epochs, config.optimiser.learning_rate) == (2, 5e-5)
 
 
 def test_what_cannot_be_quantised_is_said(source, tiny_hr, tmp_path):
