@@ -41,7 +41,7 @@ TEST(the_belief_is_the_filter_of_its_formula) {
   const double step = 3.0, hop = 1.0;
   Tracked tracked(bins, step, hop);
   std::vector<double> expected(bins, 1.0 / bins), moved(bins);
-  const double decay = std::exp(-step / (2.0 * std::sqrt(hop / 2.0)));
+  const double decay = std::exp(-step / (6.0 * std::sqrt(hop / 2.0)));
   const double leak = 1.0 - std::pow(1.0 - 0.002, hop / 2.0);
   for (std::size_t t = 0; t < 30; ++t) {
     std::fill(moved.begin(), moved.end(), 0.0);
@@ -101,7 +101,7 @@ TEST(the_bits_are_the_same_on_every_processor) {
       hash = (hash ^ bits) * 16777619u;
     }
   }
-  CHECK_EQ(hash, 3584975371u);
+  CHECK_EQ(hash, 4184126631u);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace {
 
 // Chosen on recordings apart from those that are reported; they hold for windows `usual_hop` apart.
 constexpr double usual_hop = 2.0;              // s
-constexpr double width = 2.0;                  // bpm that a rate usually moves in that time
+constexpr double width = 6.0;                  // bpm that a rate usually moves in that time
 constexpr double log_stays = -0.002002002671;  // log(1 - 0.002): the chance of no jump in that time
 constexpr float tiny = 1e-6f;                  // what is wrong and certain can be overruled
 
