@@ -242,7 +242,7 @@ def test_random_damage_is_an_error_or_a_recording(name, tmp_path, capfd):
     path = WRITERS[name](tmp_path)
     whole = path.read_bytes()
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    for trial in range(40):
+    for trial in range(6 if name == "hdf5" else 40):  # whose reader starts a process
         damaged = np.frombuffer(whole, np.uint8).copy()
         reach = len(damaged) if trial % 2 else min(len(damaged), 600)  # headers are where it hurts
         at = rng.integers(0, reach, size=rng.integers(1, 12))

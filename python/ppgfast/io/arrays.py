@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,7 +50,7 @@ def from_arrays(path: Path, form: str, arrays: dict[str, Array], **known: Any) -
         )
     return Content(
         form,
-        tuple(_with_unit(channel, units) for channel in channels),
+        tuple(_known(channel, units, rates.get("accstart", 0.0)) for channel in channels),
         table=True,
         ppg=next((c.name for c in channels if c.name == "signal"), None),
         rate=next((rates[name] for name in rates if name in names.RATE_NAMES), None),
@@ -59,10 +60,11 @@ def from_arrays(path: Path, form: str, arrays: dict[str, Array], **known: Any) -
     )
 
 
-def _with_unit(channel: Channel, units: dict[str, str]) -> Channel:
+def _known(channel: Channel, units: dict[str, str], acc_start: float) -> Channel:
+    """A channel with its unit, `<name>_units` or `units`, and the accelerometer's with its `acc_start`."""
     base = channel.name.split(".")[0]
     unit = units.get(f"{base}_units", units.get("units", "") if base == "signal" else "")
-    return Channel(channel.name, channel.n, channel.load, units=unit, numeric=channel.numeric)
+    return replace(channel, units=unit, start=acc_start if base == "acc" else 0.0)
 
 
 def _times_of(values: Array) -> Array:

@@ -127,7 +127,7 @@ def read(
         "file": source.name,
         "format": content.format,
         "bytes": source.stat().st_size,
-        "sha256": _sha256(source),
+        "sha256": sha256(source),
         **({"files": dict(content.files)} if content.files else {}),
         **parts["metadata"],
         "libraries": {"ppgfast": __version__, **{name: version(name) for name in ("numpy", *libraries)}},
@@ -251,7 +251,7 @@ def _one_error(path: Path, kind: str) -> Iterator[None]:
         logger.disabled = disabled
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -1,9 +1,15 @@
-"""HDF5: every array of numbers in the file, found by walking it; links out of the file are not followed."""
+"""HDF5: every array of numbers in the file, found by walking it; links out of the file are not followed.
+
+libhdf5 does the reading in a process of its own, which may take its time but not for ever: damaged files
+make it loop or crash.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+import json
+import subprocess
+import sys
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +20,27 @@ from ppgfast.errors import RecordingError
 from . import names
 from .recording import Array, Channel, Content
 
-MAX_ARRAYS = 1000
-MAX_DEPTH = 16
 MAX_COLUMNS = 64
+PATIENCE = 20.0  # s, beyond the time that the bytes need at SLOWEST
+SLOWEST = 5e6  # bytes/s
 
 
 def content(path: Path, kind: str, limit: int) -> Content:
-    import h5py
-
+    answer, _ = _child(path, "list")
     channels: list[Channel] = []
-    rates: dict[str, float] = {}
-    with h5py.File(path, "r") as file:
-        rates |= _rates(file.attrs)
-        for name, data in _arrays(file, "", 0):
-            if data.size == 1 and data.dtype.kind in "iuf":
-                rates[names.letters(name.rsplit("/", 1)[-1])] = float(np.asarray(data[()]).reshape(-1)[0])
-                continue
-            if data.external or data.is_virtual:
-                raise RecordingError(f"{path.name}: {name!r} keeps its samples in another file: not opened")
-            if data.size * max(data.dtype.itemsize, 8) > limit:
-                raise RecordingError(
-                    f"{path.name}: {name!r} promises {data.size:,} samples, allowed are {limit // 8:,}: "
-                    "give max_bytes="
-                )
-            channels += _channels(path, name, data)
-            if len(channels) > MAX_ARRAYS:
-                raise RecordingError(
-                    f"{path.name}: it holds more than {MAX_ARRAYS} arrays: save the PPG alone"
-                )
+    rates = _by_letters(answer["numbers"])
+    for array in answer["arrays"]:
+        name, n = array["name"], int(np.prod(array["shape"], dtype=object))
+        if array["elsewhere"]:
+            raise RecordingError(f"{path.name}: {name!r} keeps its samples in another file: not opened")
+        if array["value"] is not None:
+            rates[names.letters(name.rsplit("/", 1)[-1])] = array["value"]
+        elif n * max(array["itemsize"], 8) > limit:
+            raise RecordingError(
+                f"{path.name}: {name!r} promises {n:,} samples, allowed are {limit // 8:,}: give max_bytes="
+            )
+        else:
+            channels += _channels(path, array)
     return Content(
         "hdf5",
         tuple(channels),
@@ -51,61 +50,61 @@ def content(path: Path, kind: str, limit: int) -> Content:
     )
 
 
-def _arrays(group: Any, prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
-    import h5py
-
-    if depth > MAX_DEPTH:
-        return
-    for key in group:
-        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            continue
-        item = group[key]
-        if isinstance(item, h5py.Group):
-            yield from _arrays(item, f"{prefix}{key}/", depth + 1)
-        elif isinstance(item, h5py.Dataset) and item.shape is not None and item.dtype.kind in "iuf":
-            yield f"{prefix}{key}", item
-
-
-def _channels(path: Path, name: str, data: Any) -> list[Channel]:
-    """The columns of one data set: (n,), or (n, k) and (k, n), of which the longer axis is time."""
-    own = _rates(data.attrs)
+def _channels(path: Path, array: dict[str, Any]) -> list[Channel]:
+    """The columns of one array: (n,), or (n, k) and (k, n), of which the longer axis is time."""
+    name, shape, own = array["name"], array["shape"], _by_letters(array["numbers"])
     rate = next((own[key] for key in own if key in names.RATE_NAMES), None)
-    units = data.attrs.get("units", "")
-    units = units.decode("latin-1") if isinstance(units, bytes) else str(units)
-    if data.ndim == 1:
-        return [Channel(name, len(data), partial(_column, path, name, None, 0), rate=rate, units=units)]
-    if data.ndim != 2 or min(data.shape) > MAX_COLUMNS:
+    if len(shape) not in (1, 2) or (len(shape) == 2 and min(shape) > MAX_COLUMNS):
         return []
-    axis = int(data.shape[0] >= data.shape[1])
-    k, n = data.shape[axis], data.shape[1 - axis]
+    n, k = max(shape), min(shape) if len(shape) == 2 else 1
     labels = "xyz" if k == 3 else [str(i) for i in range(k)]
     return [
         Channel(
             f"{name}.{label}" if k > 1 else name,
             n,
-            partial(_column, path, name, axis, i),
+            partial(_column, path, name, i),
             rate=rate,
-            units=units,
+            units=array["units"],
         )
         for i, label in enumerate(labels)
     ]
 
 
-def _column(path: Path, name: str, axis: int | None, index: int) -> Array:
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        data = file[name]
-        if axis is None:
-            return np.asarray(data[()])
-        return np.asarray(data[:, index] if axis == 1 else data[index, :])
+def _column(path: Path, name: str, index: int) -> Array:
+    values = _array(path, name, path.stat().st_mtime_ns)
+    if values.ndim == 2:
+        values = values[:, index] if values.shape[0] >= values.shape[1] else values[index]
+    return values
 
 
-def _rates(attributes: Any) -> dict[str, float]:
-    """Attributes that are one number, by the letters of their names."""
-    found: dict[str, float] = {}
-    for key, value in attributes.items():
-        number = np.asarray(value)
-        if number.size == 1 and number.dtype.kind in "iuf":
-            found[names.letters(key)] = float(number.reshape(-1)[0])
-    return found
+@lru_cache(maxsize=1)
+def _array(path: Path, name: str, changed: int) -> Array:
+    """One whole array; the last is kept, because its columns are asked for one after the other."""
+    answer, data = _child(path, "read", name)
+    return np.frombuffer(data, dtype=np.dtype(answer["dtype"])).reshape(answer["shape"])
+
+
+def _child(path: Path, *arguments: str) -> tuple[dict[str, Any], bytes]:
+    what, *rest = arguments
+    command = [sys.executable, str(Path(__file__).with_name("hdf5_child.py")), what, str(path), *rest]
+    patience = PATIENCE + path.stat().st_size / SLOWEST
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=patience, stdin=subprocess.DEVNULL, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise RecordingError(
+            f"{path.name}: libhdf5 does not come to an end with it: it is damaged, copy it again"
+        ) from None
+    if done.returncode != 0:
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["libhdf5 crashed"])[-1]
+        raise RecordingError(f"{path.name}: its hdf5 is cut short or damaged ({last[:200]}): copy it again")
+    head, _, data = done.stdout.partition(b"\n")
+    answer: dict[str, Any] = json.loads(head)
+    if "error" in answer:
+        raise RecordingError(f"{path.name}: {answer['error']}")
+    return answer, data
+
+
+def _by_letters(numbers: dict[str, float]) -> dict[str, float]:
+    return {names.letters(key): value for key, value in numbers.items()}
