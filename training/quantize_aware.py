@@ -185,6 +185,7 @@ def quantize(config: QuantizeConfig, console: Console | None = None, fresh: bool
         check_unseen(learned, run.record["subjects"]["test"], str(who))
     with engine.reproducible(config.seed, run.device):
         learner = Distillation(run, asked, teacher)
+        learner.monitor = "total"  # the answers to keep choose the epoch, not the labels
         run.start()
         fit = engine.fit(learner, config.optimiser, config.seed, run.folder, run.device, console)
         return finish(run, fit, learner.validation)
