@@ -59,9 +59,7 @@ def processes(chosen, rounds):
         except Unavailable as reason:
             outcome[line] = str(reason)
     with pinned(1):
-        first = {
-            name: run() for name, run in runs.items()
-        }  # fills the page cache, writes bytecode
+        first = {name: run() for name, run in runs.items()}  # fills the page cache, writes bytecode
         samples = {}
         for fewer, names in (
             (1, [n for n in first if first[n] < SLOW]),

@@ -24,4 +24,6 @@ def load(path: Path, case: Case, precision: str) -> Predict:
     import ppgfast
 
     model = ppgfast.load(path)
-    return lambda windows: model.predict(windows, threads=case.threads)
+    return (
+        model.predict if case.threads == 1 else lambda windows: model.predict(windows, threads=case.threads)
+    )

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -65,10 +66,15 @@ std::string window_text(const ModelConfig& c) {
 void check_finite(const py::array& windows) {
   const float* x = static_cast<const float*>(windows.data());
   const py::ssize_t n = windows.size();
-  // Finite numbers times zero add up to zero; a vectorised pass over all is cheaper than a branch on each.
-  float sum = 0.0f;
-  for (py::ssize_t i = 0; i < n; ++i) sum += x[i] * 0.0f;
-  if (sum == 0.0f) return;
+  // One pass over the exponents without a branch, which vectorises: sums of floats wait for one another.
+  constexpr std::uint32_t exponent = 0x7F800000u;
+  std::uint32_t found = 0;
+  for (py::ssize_t i = 0; i < n; ++i) {
+    std::uint32_t bits;
+    std::memcpy(&bits, x + i, sizeof(bits));
+    found |= (bits & exponent) == exponent ? 1u : 0u;
+  }
+  if (found == 0) return;
 
   py::ssize_t i = 0;
   while (std::isfinite(x[i])) ++i;
