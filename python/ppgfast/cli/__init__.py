@@ -1,0 +1,16 @@
+"""The command line: `ppgfast --help`. Needs typer and rich: `pip install 'ppgfast[cli]'`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """What `ppgfast` in a shell runs."""
+    try:
+        from ppgfast.cli.app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("typer", "rich", "click"):
+            raise
+        sys.exit(f"ppgfast: the command line needs {error.name}: pip install 'ppgfast[cli]'")
+    app()

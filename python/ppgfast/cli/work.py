@@ -1,0 +1,183 @@
+"""One file of a run: read, pushed through `Model.stream`, written. Worker processes load no more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+import ppgfast
+
+from .saving import json_text, write_atomically
+
+
+class Format(str, Enum):
+    """Of the results."""
+
+    csv = "csv"
+    parquet = "parquet"
+    json = "json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file and where its rows go."""
+
+    file: Path
+    out: Path
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is the same for all files of a run."""
+
+    model: Path
+    model_sha256: str
+    format: Format
+    sampling_rate: float | None
+    column: str | None
+    acc_columns: str | None
+    hop: float | None
+
+    def facts(self) -> dict[str, Any]:
+        """All that decides a result besides the file."""
+        said = {**asdict(self), "model": self.model.name, "format": self.format.value}
+        return {**said, "ppgfast": ppgfast.__version__}
+
+
+@dataclass
+class Done:
+    """What became of one file."""
+
+    file: str
+    out: str = ""
+    windows: int = 0
+    valid: int = 0
+    median_hr_bpm: float | None = None
+    median_af_probability: float | None = None
+    seconds: float = 0.0
+    error: str = ""
+    skipped: bool = False
+    sha256: str = ""
+    recording: dict[str, Any] = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        """For the table on the screen."""
+        answer = self.median_hr_bpm if self.median_hr_bpm is not None else self.median_af_probability
+        found = self.error or ("done before" if self.skipped else self.out)
+        return {
+            "file": self.file,
+            "windows": self.windows,
+            "valid": self.valid,
+            "median": answer,
+            "result": found,
+        }
+
+
+def read(
+    path: Path, sampling_rate: float | None, column: str | None, acc_columns: str | None
+) -> ppgfast.Recording:
+    """A file, with what the command line says of it."""
+    axes = [name.strip() for name in acc_columns.split(",")] if acc_columns else None
+    return ppgfast.read(path, sampling_rate=sampling_rate, column=column, acc_columns=axes)
+
+
+class _Worker:
+    """What a worker process keeps between files."""
+
+    order: Order
+    model: ppgfast.Model
+
+
+def open_model(order: Order) -> None:
+    _Worker.order, _Worker.model = order, ppgfast.load(order.model)
+
+
+def one(job: Job) -> Done:
+    """Reads, computes and writes one file; whatever goes wrong is its result."""
+    start = time.perf_counter()
+    try:
+        done = _windows(job, _Worker.order, _Worker.model)
+    except Exception as error:  # one bad file never stops the rest
+        reason = str(error) if isinstance(error, ValueError | OSError | ImportError) else repr(error)
+        done = Done(str(job.file), error=reason or repr(error))
+    done.seconds = round(time.perf_counter() - start, 3)
+    return done
+
+
+def _windows(job: Job, order: Order, model: ppgfast.Model) -> Done:
+    recording = read(job.file, order.sampling_rate, order.column, order.acc_columns)
+    rows = results(model, recording, order.hop)
+    if not rows:
+        window = model.info["input"]["window"] / model.info["input"]["sampling_rate"]
+        raise ValueError(f"{job.file.name}: its {recording.duration:.4g} s are no window of {window:g} s")
+    job.out.parent.mkdir(parents=True, exist_ok=True)
+    about = {"recording": recording.metadata, "order": order.facts(), "model_note": model.info["note"]}
+    write_atomically(job.out, lambda file: _write(file, order.format, rows, about))
+    valid = [row for row in rows if row["valid"]]
+    return Done(
+        str(job.file),
+        out=str(job.out),
+        windows=len(rows),
+        valid=len(valid),
+        median_hr_bpm=_median(valid, "hr_bpm"),
+        median_af_probability=_median(valid, "af_probability"),
+        sha256=recording.metadata["sha256"],
+        recording=recording.metadata,
+    )
+
+
+def results(
+    model: ppgfast.Model, recording: ppgfast.Recording, hop: float | None = None
+) -> list[dict[str, Any]]:
+    """What `Model.stream` says of a recording: one row per window, times in s after the first sample."""
+    takes_acc = model.info["input"]["channels"] == 4
+    acc = _aligned(recording) if takes_acc else None
+    stamps = recording.timestamps
+    stream = model.stream(
+        sampling_rate=recording.sampling_rate,
+        acc_rate=recording.acc_rate if takes_acc else None,
+        hop=hop,
+        timestamps=stamps is not None,
+    )
+    found = stream.push(recording.signal.astype(np.float32), acc=acc, timestamps=stamps)
+    return [row._asdict() for row in found]
+
+
+def _aligned(recording: ppgfast.Recording) -> Any:
+    """The accelerometer (m, 3) float32 from the PPG's first sample on: cut, or NaN before it began."""
+    name = recording.metadata["file"]
+    if recording.acc is None or recording.acc_rate is None:
+        why = "; ".join(recording.metadata["notes"]) or "give acc_columns, or a model for PPG alone"
+        raise ValueError(f"{name}: the model takes the accelerometer, and none was found: {why}")
+    first = round(-recording.acc_start * recording.acc_rate)
+    acc = recording.acc[max(first, 0) :]
+    ahead = np.full((max(-first, 0), 3), np.nan)
+    return np.concatenate([ahead, acc]).astype(np.float32)
+
+
+def _median(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    values = [row[name] for row in rows if row[name] == row[name]]
+    return float(np.median(values)) if values else None
+
+
+def _write(file: BinaryIO, form: Format, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
+    if form is Format.json:
+        file.write((json_text({**about, "windows": rows}) + "\n").encode())
+        return
+    import pandas as pd
+
+    table = pd.DataFrame(rows)
+    if form is Format.csv:
+        table.to_csv(file, index=False, lineterminator="\n")
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    made = pa.Table.from_pandas(table, preserve_index=False)
+    pq.write_table(made.replace_schema_metadata({"ppgfast": json_text(about, indent=None)}), file)

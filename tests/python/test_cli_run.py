@@ -1,0 +1,130 @@
+"""`ppgfast run`: the same rows from every container, and nothing that one file does harms another."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ppgfast
+from ppgfast.cli import run as module
+from ppgfast.cli.run import planned
+from ppgfast.cli.work import Done, Format, _aligned, results
+from tests.python.recordings import PPG, RATE, WRITERS
+from tests.python.test_cli import GPT, MODELS, call
+
+ACC = MODELS / "v1.0_gpt_acc_f32.ppgf"
+
+
+def shown(*arguments, status=0):
+    return json.loads(call("run", *arguments, "--json", status=status)[0])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_rows_are_those_of_the_stream_whatever_the_container(folder):
+    names = ("csv", "npz", "parquet", "wfdb", "edf", "empatica_e4")
+    files = [WRITERS[name](folder) for name in names]
+    done = shown(*files, "--model", GPT, "--out", "parquet", "--jobs", "2")
+    assert [Path(one["file"]) for one in done] == files
+    stream = ppgfast.load(GPT).stream(sampling_rate=RATE)
+    expected = pd.DataFrame(stream.push(PPG.astype(np.float32)))
+    for one in done:
+        assert one["error"] == ""
+        assert one["windows"] == len(expected)
+        pd.testing.assert_frame_equal(pd.read_parquet(one["out"]), expected, check_dtype=False)
+
+
+def test_the_accelerometer_goes_along(folder):
+    files = [WRITERS[name](folder) for name in ("npz", "hdf5", "csv")]
+    done = shown(*files, "--model", ACC, "--jobs", "1", status=1)
+    first, second = (Path(one["out"]).read_bytes() for one in done[:2])
+    assert first == second
+    assert "the model takes the accelerometer, and none was found" in done[2]["error"]
+
+
+def test_one_bad_file_never_stops_the_rest(folder):
+    good = WRITERS["npz"](folder)
+    (folder / "text.csv").write_text("hello\n")
+    (folder / "slow.csv").write_text("# fs = 1\nppg\n" + "1\n2\n" * 300)
+    done = shown("text.csv", "slow.csv", "nowhere.edf", good, "--model", GPT, "--out", "json", status=1)
+    assert [bool(one["error"]) for one in done] == [True, True, True, False]
+    assert "text.csv" in done[0]["error"]
+    assert "1" in done[1]["error"]
+    assert "there is no such file" in done[2]["error"]
+    assert not list(folder.glob("results/*.partial"))
+    said = json.loads(Path(done[3]["out"]).read_text())
+    assert said["recording"]["sha256"] == done[3]["sha256"]
+    assert len(said["windows"]) == done[3]["windows"]
+    out, err = call("run", "text.csv", "--model", GPT, status=1)
+    assert "no row of numbers" in out
+    assert "1 of 1 files failed" in err
+
+
+def test_what_is_done_is_not_done_again(folder):
+    files = [shutil.copy(WRITERS["csv"](folder), name) for name in ("a.csv", "b.csv", "c.csv")]
+    command = (*files, "--model", GPT, "--jobs", "1")
+    assert [one["skipped"] for one in shown(*command)] == [False] * 3
+    Path("results/a.csv.csv").unlink()
+    text = Path("b.csv").read_text()
+    Path("b.csv").write_text(
+        text.replace("\n", "\n", 1) + text.splitlines()[-1].replace("19.98", "20.00") + "\n"
+    )
+    with Path("results/run.jsonl").open("a") as log:
+        log.write('{"file": "half a li')
+    assert [one["skipped"] for one in shown(*command)] == [False, False, True]
+    assert [one["skipped"] for one in shown(*command, "--hop", "1")] == [False] * 3
+    assert [one["skipped"] for one in shown(*command, "--hop", "1")] == [True] * 3
+    assert [one["skipped"] for one in shown(*command, "--hop", "1", "--fresh")] == [False] * 3
+
+
+def dies(job):
+    """What a worker does whose library crashes on one file."""
+    if job.file.name == "bad.csv":
+        os._exit(3)
+    return Done(str(job.file), out=str(job.out), windows=1)
+
+
+def test_a_worker_that_dies_is_found_out(folder, monkeypatch):
+    monkeypatch.setattr(module, "one", dies)
+    done = shown("bad.csv", "good.csv", "--model", GPT, "--jobs", "1", status=1)
+    assert [one["error"] for one in done] == ["bad.csv: the process that read it died", ""]
+
+
+def test_results_lie_as_the_files_do(folder):
+    plan = planned([Path("p1/x.csv"), folder / "p2" / "x.csv", Path("p3/../y.csv")], Path("out"), Format.json)
+    assert [str(job.out) for job in plan] == ["out/p1/x.csv.json", "out/p2/x.csv.json", "out/y.csv.json"]
+
+
+def test_a_model_that_cannot_be_opened_ends_the_run_before_it_begins(folder):
+    _, err = call("run", WRITERS["csv"](folder), "--model", "nowhere.ppgf", status=1)
+    assert "nowhere.ppgf" in err
+    assert not (folder / "results").exists()
+
+
+@pytest.mark.parametrize(("start", "ahead"), [(0.0, 0), (2.0, 64), (-1.0, -32)])
+def test_an_accelerometer_that_starts_elsewhere_is_put_in_its_place(start, ahead, tmp_path):
+    acc = np.random.default_rng(0).normal((0, 0, 1), 0.1, (640, 3)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", ppg=PPG, fs=RATE, acc=acc, acc_rate=32, acc_units="g", acc_start=start)
+    placed = _aligned(ppgfast.read(tmp_path / "a.npz"))
+    assert len(placed) == len(acc) + ahead
+    assert np.isnan(placed[: max(ahead, 0)]).all()
+    np.testing.assert_array_equal(placed[max(ahead, 0) :], acc[max(-ahead, 0) :])
+
+
+def test_lost_samples_reach_the_stream_with_their_times(tmp_path):
+    there = np.r_[0:500, 700 : len(PPG)]
+    np.savez(tmp_path / "a.npz", ppg=PPG[there], timestamps=np.arange(len(PPG))[there] / RATE)
+    rows = results(ppgfast.load(GPT), ppgfast.read(tmp_path / "a.npz"))
+    gap = [row for row in rows if row["reason"] == "gap"]
+    assert gap
+    assert all(500 / RATE - 1 <= row["t_end"] <= 700 / RATE + 1 for row in gap)
+    assert rows[-1]["t_end"] == pytest.approx(len(PPG) / RATE, abs=0.5)
