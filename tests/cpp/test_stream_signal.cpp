@@ -25,7 +25,9 @@ std::vector<double> resample(const std::vector<float>& x, double rate_in, double
   const std::size_t reach = Resampler::reach(rate_in, rate_out);
   std::vector<float> memory(Resampler::memory_floats(reach, reach));
   Resampler resampler;
-  resampler.init(table.data(), memory.data(), rate_in, rate_out, reach, reach);
+  std::vector<double> weights(Resampler::weight_doubles(rate_in, rate_out, reach, false));
+  resampler.init(table.data(), memory.data(), weights.data(), weights.size(), rate_in, rate_out, reach,
+                 reach);
   resampler.restart(x[0], 0.0);
   std::vector<double> y;
   for (const float value : x) {

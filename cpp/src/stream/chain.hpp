@@ -23,8 +23,10 @@ class Chain {
     const std::size_t reach = same ? 0 : Resampler::reach(rate, model.sampling_rate);
     delay_ = std::max(reach, delay);
     float* const memory = arena.take<float>(Resampler::memory_floats(reach, delay_));
+    const std::size_t n_weights = Resampler::weight_doubles(rate, model.sampling_rate, reach, measured);
+    double* const weights = arena.take<double>(n_weights);
     if (memory == nullptr) return;
-    resampler_.init(table, memory, rate, model.sampling_rate, reach, delay_);
+    resampler_.init(table, memory, weights, n_weights, rate, model.sampling_rate, reach, delay_);
     filtered_ = model.filter_order > 0 ? 1 : 0;
     if (filtered_ != 0) {
       band_pass_.design(model.filter_order, model.filter_low, model.filter_high, model.sampling_rate);

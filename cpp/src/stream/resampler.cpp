@@ -9,7 +9,8 @@ namespace ppgfast::stream {
 namespace {
 
 constexpr double pi = 3.14159265358979323846;
-constexpr double kaiser_beta = 7.857;                             // side lobes 80 dB down
+constexpr double kaiser_beta = 7.857;  // side lobes 80 dB down
+constexpr std::uint64_t most_phases = 16;
 constexpr std::uint64_t measured_steps = std::uint64_t{1} << 32;  // parts of a sample for measured rates
 
 // The modified Bessel function of order 0, by its series: terms vanish before the 40th for x <= 10.
@@ -57,13 +58,25 @@ std::size_t Resampler::reach(double rate_in, double rate_out) noexcept {
   return static_cast<std::size_t>(std::ceil(Lowpass::crossings / squeeze));
 }
 
-void Resampler::init(const float* table, float* memory, double rate_in, double rate_out, std::size_t reach,
-                     std::size_t delay) noexcept {
+std::size_t Resampler::weight_doubles(double rate_in, double rate_out, std::size_t reach,
+                                      bool measured) noexcept {
+  const std::size_t taps = 2 * reach;
+  const std::uint64_t phases = nearest_ratio(rate_in / rate_out).denominator;
+  return !measured && phases <= most_phases ? static_cast<std::size_t>(phases) * taps : taps;
+}
+
+void Resampler::init(const float* table, float* memory, double* weights, std::size_t n_weights,
+                     double rate_in, double rate_out, std::size_t reach, std::size_t delay) noexcept {
   table_ = table;
+  weights_ = weights;
   reach_ = reach;
   delay_ = delay;
   squeeze_ = std::min(1.0, rate_out / rate_in);
   step_ = nearest_ratio(rate_in / rate_out);
+  phases_ = n_weights == 2 * reach * step_.denominator ? step_.denominator : 0;
+  for (std::uint64_t p = 0; p < phases_; ++p) {
+    weigh(static_cast<double>(p) / static_cast<double>(phases_), weights + p * 2 * reach);
+  }
   ring_.init(memory, reach + delay + 1);
   restart(0.0f, 0.0);
 }
@@ -71,35 +84,49 @@ void Resampler::init(const float* table, float* memory, double rate_in, double r
 void Resampler::restart(float first, double offset) noexcept {
   ring_.fill(first);
   count_ = 0;
-  position_ = static_cast<std::int64_t>(offset);
-  remainder_ = static_cast<std::uint64_t>((offset - static_cast<double>(position_)) *
-                                          static_cast<double>(step_.denominator));
+  // To the nearest phase: an accelerometer at its own rate starts between two of its samples.
+  const auto steps = static_cast<std::uint64_t>(offset * static_cast<double>(step_.denominator) + 0.5);
+  position_ = static_cast<std::int64_t>(steps / step_.denominator);
+  remainder_ = steps % step_.denominator;
 }
 
 void Resampler::set_step(double inputs) noexcept {
   if (step_.denominator != measured_steps) {
     remainder_ = static_cast<std::uint64_t>(fraction() * static_cast<double>(measured_steps));
   }
+  phases_ = 0;
   step_ = {static_cast<std::uint64_t>(inputs * static_cast<double>(measured_steps) + 0.5), measured_steps};
 }
 
-// The sum over x[position_ + k], k = 1 - reach_ ... reach_; the newest sample is number count_ - 1.
-double Resampler::filtered() const noexcept {
-  const auto ago = static_cast<std::size_t>(count_ - 1 - position_);
-  if (reach_ == 0) return static_cast<double>(*ring_.last(ago + 1));
-  const float* const x = ring_.last(ago + reach_);
-  const double first = fraction() + static_cast<double>(reach_ - 1);
+// Of x[position_ + 1 - reach_] ... x[position_ + reach_], for an output `fraction` after x[position_].
+void Resampler::weigh(double fraction, double* weights) const noexcept {
+  const double first = fraction + static_cast<double>(reach_ - 1);
   const double scale = squeeze_ * Lowpass::steps;
-  double sum = 0.0, weights = 0.0;
+  double sum = 0.0;
   for (std::size_t k = 0; k < 2 * reach_; ++k) {
     const double t = std::fabs(first - static_cast<double>(k)) * scale;
     const auto i = static_cast<std::size_t>(t);
     const double low = static_cast<double>(table_[i]), high = static_cast<double>(table_[i + 1]);
-    const double weight = low + (t - static_cast<double>(i)) * (high - low);
-    sum += weight * static_cast<double>(x[k]);
-    weights += weight;
+    weights[k] = low + (t - static_cast<double>(i)) * (high - low);
+    sum += weights[k];
   }
-  return sum / weights;  // the gain at 0 Hz is 1 in every phase: raw samples sit on a large offset
+  // The gain at 0 Hz is 1 in every phase: raw samples sit on a large offset.
+  for (std::size_t k = 0; k < 2 * reach_; ++k) weights[k] /= sum;
+}
+
+double Resampler::filtered() const noexcept {
+  const auto ago =
+      static_cast<std::size_t>(count_ - 1 - position_);  // the newest sample is number count_ - 1
+  if (reach_ == 0) return static_cast<double>(*ring_.last(ago + 1));
+  const double* weights = weights_ + (phases_ != 0 ? remainder_ * 2 * reach_ : 0);
+  if (phases_ == 0) weigh(fraction(), weights_);
+  const float* const x = ring_.last(ago + reach_);
+  double even = 0.0, odd = 0.0;  // two sums, so that an addition need not wait for the one before it
+  for (std::size_t k = 0; k < 2 * reach_; k += 2) {
+    even += weights[k] * static_cast<double>(x[k]);
+    odd += weights[k + 1] * static_cast<double>(x[k + 1]);
+  }
+  return even + odd;
 }
 
 double Resampler::pull() noexcept {

@@ -31,10 +31,14 @@ class Resampler {
   static std::size_t memory_floats(std::size_t reach, std::size_t delay) noexcept {
     return Ring::floats(reach + delay + 1);
   }
+  // Weights to remember: those of every phase if they are few and the ratio of the rates stays, else of one.
+  static std::size_t weight_doubles(double rate_in, double rate_out, std::size_t reach,
+                                    bool measured) noexcept;
 
   // `table` is a Lowpass, `reach` what reach() says or 0 to pass samples on as they are, reach <= delay.
-  void init(const float* table, float* memory, double rate_in, double rate_out, std::size_t reach,
-            std::size_t delay) noexcept;
+  // `memory` holds memory_floats, `weights` n_weights = weight_doubles.
+  void init(const float* table, float* memory, double* weights, std::size_t n_weights, double rate_in,
+            double rate_out, std::size_t reach, std::size_t delay) noexcept;
 
   // Forgets; the next output lies `offset` >= 0 input samples after the first, which is `first`.
   void restart(float first, double offset) noexcept;
@@ -56,9 +60,12 @@ class Resampler {
 
  private:
   double filtered() const noexcept;
+  void weigh(double fraction, double* weights) const noexcept;
 
   const float* table_ = nullptr;
   Ring ring_;
+  double* weights_ = nullptr;  // (phases, 2 reach_), or (1, 2 reach_) as scratch memory
+  std::uint64_t phases_ = 0;   // 0: weights are made for each output
   std::size_t reach_ = 0, delay_ = 0;
   double squeeze_ = 1.0;  // zero crossings of the sinc per input sample
   Ratio step_ = {1, 1};

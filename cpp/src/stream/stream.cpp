@@ -108,7 +108,10 @@ void Stream::State::lay_out_signals(Arena& arena) noexcept {
       static_cast<std::size_t>(std::ceil(static_cast<double>(chain.delay()) * acc_per_ppg) + 3.0);
   for (std::size_t a = 0; has_acc() && a < axes; ++a) {
     float* const memory = arena.take<float>(Resampler::memory_floats(reach, delay));
-    if (placed) acc[a].init(table, memory, config.acc_rate, m.sampling_rate, reach, delay);
+    const std::size_t n =
+        Resampler::weight_doubles(config.acc_rate, m.sampling_rate, reach, config.timestamped != 0);
+    double* const weights = arena.take<double>(n);
+    if (placed) acc[a].init(table, memory, weights, n, config.acc_rate, m.sampling_rate, reach, delay);
   }
   for (std::size_t c = 0; c < m.channels; ++c) {
     signal[c].init(arena.take<float>(Ring::floats(m.window)), m.window);

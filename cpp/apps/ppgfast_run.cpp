@@ -1,0 +1,195 @@
+// A recording or a live signal through a model; a line for each result as it comes.
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "ppgfast/ppgfast.h"
+
+namespace {
+
+constexpr const char* usage =
+    "usage: ppgfast-run MODEL --rate HZ [options] [FILE]\n"
+    "\n"
+    "Reads samples from FILE or standard input and prints a line of CSV for each result, as it comes.\n"
+    "\n"
+    "  --rate HZ       sampling rate, 20 to 500\n"
+    "  --int16         little-endian 16-bit samples of PPG instead of CSV\n"
+    "  --column N      column of the PPG in the CSV, from 1 (default 1); no number there: a missing sample\n"
+    "  --acc N         first of the three columns of the accelerometer, in g\n"
+    "  --time N        column of the time stamps, in s\n"
+    "  --hop S         time between results (default: the model's)\n"
+    "  --clip LOW HIGH limits of the sensor\n"
+    "  --worn LOW HIGH level of a worn sensor\n"
+    "  --isa NAME      kernel table (default: the fastest that this CPU runs)\n";
+
+struct Options {
+  const char *model = nullptr, *file = "-", *isa = nullptr;
+  bool int16 = false;
+  int column = 1, acc = 0, time = 0;
+  ppgfast_stream_config stream;
+};
+
+[[noreturn]] void stop(const char* what, const char* which = "") {
+  std::fprintf(stderr, "ppgfast-run: %s%s\n", what, which);
+  std::exit(1);
+}
+
+[[noreturn]] void stop(const ppgfast_error& error) {
+  char text[400];
+  ppgfast_error_text(&error, text, sizeof(text));
+  stop(text);
+}
+
+double number(const char* text, const char* option) {
+  char* end = nullptr;
+  const double value = text == nullptr ? 0.0 : std::strtod(text, &end);
+  if (text == nullptr || end == text || *end != '\0') stop("a number must follow ", option);
+  return value;
+}
+
+int column(const char* text, const char* option) {
+  const double value = number(text, option);
+  if (!(value >= 1.0 && value <= 1000.0)) stop("a column from 1 to 1000 must follow ", option);
+  return static_cast<int>(value);
+}
+
+Options parse(char** argument) {
+  Options o;
+  ppgfast_stream_defaults(&o.stream);
+  int positional = 0;
+  for (++argument; *argument != nullptr; ++argument) {
+    const char* const a = *argument;
+    // The next argument; the loop ends at a null one.
+    const auto next = [&] { return argument[1] == nullptr ? nullptr : *++argument; };
+    if (std::strcmp(a, "--rate") == 0) {
+      o.stream.sampling_rate = number(next(), a);
+    } else if (std::strcmp(a, "--int16") == 0) {
+      o.int16 = true;
+    } else if (std::strcmp(a, "--column") == 0) {
+      o.column = column(next(), a);
+    } else if (std::strcmp(a, "--acc") == 0) {
+      o.acc = column(next(), a);
+    } else if (std::strcmp(a, "--time") == 0) {
+      o.time = column(next(), a);
+      o.stream.timestamped = 1;
+    } else if (std::strcmp(a, "--hop") == 0) {
+      o.stream.hop = number(next(), a);
+    } else if (std::strcmp(a, "--clip") == 0) {
+      o.stream.clip_low = number(next(), a);
+      o.stream.clip_high = number(next(), a);
+    } else if (std::strcmp(a, "--worn") == 0) {
+      o.stream.worn_low = number(next(), a);
+      o.stream.worn_high = number(next(), a);
+    } else if (std::strcmp(a, "--isa") == 0) {
+      o.isa = next();
+    } else if (std::strcmp(a, "--help") == 0) {
+      std::fputs(usage, stdout);
+      std::exit(0);
+    } else if (a[0] == '-' && a[1] == '-') {
+      stop("there is no option ", a);
+    } else if (positional++ == 0) {
+      o.model = a;
+    } else {
+      o.file = a;
+    }
+  }
+  if (o.model == nullptr || positional > 2) {
+    std::fputs(usage, stderr);
+    std::exit(1);
+  }
+  if (o.int16 && (o.acc != 0 || o.time != 0)) stop("--int16 has one column: leave out --acc and --time");
+  o.stream.acc_rate = o.acc != 0 ? o.stream.sampling_rate : 0.0;
+  return o;
+}
+
+void print(const ppgfast_result& r) {
+  std::printf("%.6f,%.6f,%.9g,%.9g,%.9g,%.9g,%s\n", r.t_start, r.t_end, static_cast<double>(r.hr_bpm),
+              static_cast<double>(r.hr_std), static_cast<double>(r.af_probability),
+              static_cast<double>(r.quality), ppgfast_reason_name(r.reason));
+  std::fflush(stdout);
+}
+
+void push(ppgfast_stream* stream, ppgfast_chunk chunk) {
+  ppgfast_result result;
+  while (ppgfast_stream_push(stream, &chunk, &result) != 0) print(result);
+}
+
+// The number in a column (from 1) of a line; NaN if there is none.
+double field(const char* line, int number_of) {
+  for (int i = 1; i < number_of; ++i) {
+    line = std::strchr(line, ',');
+    if (line++ == nullptr) return NAN;
+  }
+  char* end = nullptr;
+  const double value = std::strtod(line, &end);
+  return end == line ? NAN : value;
+}
+
+void run_csv(ppgfast_stream* stream, const Options& o, std::FILE* file) {
+  char line[4096];
+  for (bool first = true; std::fgets(line, sizeof(line), file) != nullptr; first = false) {
+    if (std::strchr(line, '\n') == nullptr && std::feof(file) == 0)
+      stop("a line is longer than 4095 characters");
+    const double x = field(line, o.column);
+    const bool header = first && std::isnan(x);
+    if (header || line[0] == '#' || line[0] == '\n') continue;
+    const auto sample = static_cast<float>(x);
+    float acc[3] = {};
+    for (int a = 0; o.acc != 0 && a < 3; ++a) acc[a] = static_cast<float>(field(line, o.acc + a));
+    const double time = o.time != 0 ? field(line, o.time) : 0.0;
+    push(stream, {&sample, 1, acc, o.acc != 0 ? 1u : 0u, o.time != 0 ? &time : nullptr});
+  }
+}
+
+void run_int16(ppgfast_stream* stream, std::FILE* file) {
+  unsigned char bytes[1024];
+  std::size_t held = 0;
+  for (;;) {
+    const ssize_t got = ::read(fileno(file), bytes + held, sizeof(bytes) - held);
+    if (got <= 0) return;
+    held += static_cast<std::size_t>(got);
+    float samples[sizeof(bytes) / 2];
+    for (std::size_t i = 0; i < held / 2; ++i) {
+      const int low = bytes[2 * i], high = static_cast<signed char>(bytes[2 * i + 1]);
+      samples[i] = static_cast<float>(high * 256 + low);
+    }
+    push(stream, {samples, held / 2, nullptr, 0, nullptr});
+    if (held % 2 != 0) bytes[0] = bytes[held - 1];
+    held %= 2;
+  }
+}
+
+}  // namespace
+
+int main(int, char** arguments) {
+  const Options options = parse(arguments);
+  ppgfast_error error;
+  ppgfast_model* model = nullptr;
+  if (ppgfast_model_open(options.model, options.isa, &model, &error) != PPGFAST_ok) stop(error);
+  std::size_t bytes = 0;
+  if (ppgfast_stream_arena_bytes(model, &options.stream, &bytes, &error) != PPGFAST_ok) stop(error);
+  void* const arena = std::aligned_alloc(64, bytes);
+  if (arena == nullptr) stop("memory could not be taken");
+  ppgfast_stream* stream = nullptr;
+  if (ppgfast_stream_init(model, &options.stream, arena, bytes, &stream, &error) != PPGFAST_ok) stop(error);
+
+  std::FILE* const file = std::strcmp(options.file, "-") == 0 ? stdin : std::fopen(options.file, "rb");
+  if (file == nullptr) stop("cannot open ", options.file);
+  std::puts("t_start,t_end,hr_bpm,hr_std,af_probability,quality,reason");
+  if (options.int16) {
+    run_int16(stream, file);
+  } else {
+    run_csv(stream, options, file);
+  }
+  const double measured = ppgfast_stream_measured_rate(stream), stated = options.stream.sampling_rate;
+  if (measured > 0.0 && std::fabs(measured / stated - 1.0) > 0.01) {
+    std::fprintf(stderr, "ppgfast-run: the time stamps run at %.2f Hz, --rate is %g Hz\n", measured, stated);
+  }
+  if (file != stdin) std::fclose(file);
+  std::free(arena);
+  ppgfast_model_close(model);
+  return 0;
+}
