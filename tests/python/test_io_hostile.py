@@ -6,6 +6,7 @@ import struct
 import zipfile
 import zlib
 
+import fastavro
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -198,6 +199,45 @@ def test_a_pickle_of_something_else_is_described(content, tmp_path):
     path = tmp_path / "S1.pkl"
     path.write_bytes(pickle.dumps(content, protocol=2))
     refused(path, "without signal, wrist, BVP|its BVP holds no samples")
+
+
+def test_a_pickle_that_promises_more_than_it_has_is_refused_before_it_is_made(tmp_path):
+    path = tmp_path / "S1.pkl"
+    for damage in (
+        b"\x80\x02]r\xff\xff\xff\x7f.",  # a place in a memo of 2^31
+        b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"abc.",  # a bytearray of 1 TiB
+        b"\x80\x02cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R.",  # and one of 2^31 zeros
+    ):
+        path.write_bytes(damage)
+        refused(path, "cut short or damaged|not opened|more memory than there is")
+
+
+def test_avro_that_unpacks_to_more_than_allowed_is_refused(tmp_path):
+    path = recordings.embraceplus(tmp_path)
+    with path.open("rb") as file:
+        reader = fastavro.reader(file)
+        schema, content = reader.writer_schema, list(reader)
+    content[0]["rawData"]["accelerometer"]["x"] = [0] * 10**6
+    with path.open("wb") as file:
+        fastavro.writer(file, schema, content, codec="deflate")
+    assert path.stat().st_size < 50_000
+    refused(path, r"unpacks to more than 4,000,000 bytes: give max_bytes=", max_bytes=4_000_000)
+    assert ppgfast.read(path, max_bytes=40_000_000).acc is None
+
+
+def test_a_chunk_of_more_samples_than_bytes_is_refused(tmp_path):
+    path = recordings.xdf(tmp_path)
+    samples = struct.pack("<BI", 4, len(PPG))
+    path.write_bytes(path.read_bytes().replace(samples, struct.pack("<BI", 4, 1 << 30)))
+    refused(path, "promises 1,073,741,824 samples: it is damaged")
+
+
+def test_what_a_crash_left_of_a_session_is_read_with_a_note(tmp_path):
+    path = recordings.xdf(tmp_path)
+    path.write_bytes(path.read_bytes()[:-10])
+    got = ppgfast.read(path)
+    np.testing.assert_array_equal(got.signal, PPG)
+    assert "ends in the middle of a chunk" in got.metadata["notes"][0]
 
 
 # Any damage to any container

@@ -14,7 +14,7 @@ import numpy as np
 
 from ppgfast.errors import RecordingError
 
-from . import archive
+from . import archive, avro
 from .recording import Array, Axes, Channel, Content, in_memory
 
 E4_AXES: Axes = ("ACC.x", "ACC.y", "ACC.z")
@@ -27,7 +27,7 @@ def is_e4(head: bytes) -> bool:
 
 
 def content(path: Path, kind: str, limit: int) -> Content:
-    return _e4(path, limit) if kind == "empatica_e4" else _embraceplus(path)
+    return _e4(path, limit) if kind == "empatica_e4" else _embraceplus(path, limit)
 
 
 def one_file(path: Path, limit: int) -> Content:
@@ -91,9 +91,10 @@ def _shifted(channels: list[Channel], start: float) -> list[Channel]:
     return [Channel(c.name, c.n, c.load, rate=c.rate, start=start, units=c.units) for c in channels]
 
 
-def _embraceplus(path: Path) -> Content:
+def _embraceplus(path: Path, limit: int) -> Content:
     import fastavro
 
+    avro.check_sizes(path, limit)
     with path.open("rb") as file:
         records = list(fastavro.reader(file))
     raw: Any = records[0].get("rawData") if records and isinstance(records[0], Mapping) else None

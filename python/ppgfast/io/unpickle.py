@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import pickletools
 import re
 from typing import Any, BinaryIO
 
@@ -21,7 +22,7 @@ _ARRAYS = frozenset(
     ]
 )
 _PLAIN = frozenset(
-    [("builtins", name) for name in ("set", "frozenset", "bytearray", "complex")]
+    [("builtins", name) for name in ("set", "frozenset", "complex")]
     + [("datetime", name) for name in ("datetime", "date", "time", "timedelta", "timezone")]
 )
 
@@ -35,7 +36,21 @@ def load(file: BinaryIO) -> Any:
 
     Raises `Refused` for anything else, and nearly any exception for damaged bytes.
     """
+    start = file.tell()
+    _check_sizes(file)
+    file.seek(start)
     return _Unpickler(file, encoding="latin1").load()
+
+
+def _check_sizes(file: BinaryIO) -> None:
+    """Reads all opcodes with their arguments, and does nothing with them.
+
+    Lengths beyond the end of the file raise ValueError here. The unpickler itself would first allocate what
+    they promise, and for a memo number as many places.
+    """
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= int(argument or 0) <= count:
+            raise ValueError(f"memo {argument} after {count} opcodes")
 
 
 class _Unpickler(pickle.Unpickler):
@@ -47,9 +62,20 @@ class _Unpickler(pickle.Unpickler):
         module = module.replace("__builtin__", "builtins")
         if (module, name) in _PLAIN:
             return super().find_class(module, name)
+        if (module, name) == ("builtins", "bytearray"):
+            return _bytearray
         if (module, name) == ("_codecs", "encode"):
             return _latin1_bytes
         raise Refused(f"asks for {module}.{name}")
+
+
+def _bytearray(content: bytes | str = b"", encoding: str = "latin1") -> bytearray:
+    """How a bytearray is written; of a number it would be that many zeros."""
+    if isinstance(content, str):
+        return bytearray(_latin1_bytes(content, encoding))
+    if not isinstance(content, bytes):
+        raise Refused(f"asks for a bytearray of {content!r}")
+    return bytearray(content)
 
 
 def _latin1_bytes(text: str, encoding: str) -> bytes:

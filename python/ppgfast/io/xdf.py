@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -12,10 +12,13 @@ from ppgfast.errors import RecordingError
 from . import names
 from .recording import Axes, Channel, Content, in_memory
 
+_SAMPLES = 3  # tag of a chunk
+
 
 def content(path: Path, kind: str, limit: int) -> Content:
     import pyxdf
 
+    notes = _check_chunks(path)
     streams, _ = pyxdf.load_xdf(str(path))
     channels: list[Channel] = []
     ppg, acc = [], []
@@ -32,7 +35,41 @@ def content(path: Path, kind: str, limit: int) -> Content:
             f"{path.name}: it has {len(streams)} streams and none of samples: record a PPG stream"
         )
     axes: Axes | None = (acc[0][0].name, acc[0][1].name, acc[0][2].name) if len(acc) == 1 else None
-    return Content("xdf", tuple(channels), ppg=ppg[0] if len(ppg) == 1 else None, acc=axes)
+    return Content("xdf", tuple(channels), ppg=ppg[0] if len(ppg) == 1 else None, acc=axes, notes=notes)
+
+
+def _check_chunks(path: Path) -> tuple[str, ...]:
+    """Walks the chunks: none may promise more samples than it has bytes, for which pyxdf would make room.
+
+    A last chunk that is cut off is what a crash leaves; what lies before it is good, so that is a note.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(4)
+        while file.tell() < size:
+            at = file.tell()
+            length, tag = _number(file), int.from_bytes(file.read(2), "little")
+            end = file.tell() - 2 + length
+            if end > size:
+                return (f"the file ends in the middle of a chunk, at byte {at}: what lies before it is read",)
+            if tag == _SAMPLES:
+                file.seek(4, 1)
+                promised = _number(file)
+                if promised > length:
+                    raise RecordingError(
+                        f"{path.name}: a chunk of {length:,} bytes promises {promised:,} samples: it is "
+                        "damaged, copy it again"
+                    )
+            file.seek(end)
+    return ()
+
+
+def _number(file: BinaryIO) -> int:
+    """A length in XDF: one byte that says in how many bytes it is written, then these."""
+    width = file.read(1)
+    if width not in (b"\x01", b"\x04", b"\x08"):
+        raise ValueError(f"a length of {width!r} bytes")
+    return int.from_bytes(file.read(width[0]), "little")
 
 
 def _channels(stream: Any) -> list[Channel]:
