@@ -298,3 +298,15 @@ def test_a_stream_keeps_its_model():
     assert_same(stream.push(pulses(10)), expected)
     assert stream.nbytes % 64 == 0
     assert stream.latency == pytest.approx(8 / 40, abs=1 / 64)
+
+
+def test_published_recordings_stream_as_they_predict(real_data):
+    loadmat = pytest.importorskip("scipy.io").loadmat
+    model = model_of("gpt_f32")
+    for name in ("DATA_01_TYPE01", "DATA_12_TYPE02"):
+        samples = loadmat(real_data / "ieee_spc2015" / f"{name}.mat")["sig"][1].astype(np.float32)
+        results = answered(model.stream(sampling_rate=125, hop=2).push(samples))
+        signal = model.prepare(samples, sampling_rate=125)
+        windows = np.stack([signal[round(r.t_start * 40) :][:35] for r in results])
+        assert len(results) > 130
+        np.testing.assert_array_equal(np.float32([r.hr_bpm for r in results]), model.predict(windows)[:, 0])

@@ -1,0 +1,47 @@
+"""Stream a recording as if it were live: `python examples/stream.py MODEL [RECORDING] [--speed 10]`.
+
+Without a recording, one is simulated: a minute of rest, then a run, at the wrist.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+import ppgfast
+
+PACKET = 0.25  # s
+
+
+def simulated() -> tuple[np.ndarray, float]:
+    heart_rate = ((0, 60, 120), (65, 70, 130))  # s, bpm
+    record = ppgfast.ppg_simulate(duration=120, sampling_rate=64, heart_rate=heart_rate, seed=1)
+    return record.signal, record.sampling_rate
+
+
+def recorded(path: str) -> tuple[np.ndarray, float]:
+    recording = ppgfast.read(path)
+    return np.asarray(recording.signal, dtype=np.float32), recording.sampling_rate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("recording", nargs="?")
+    parser.add_argument("--speed", type=float, default=10.0, help="1 is live, 0 as fast as it goes")
+    arguments = parser.parse_args()
+
+    samples, rate = recorded(arguments.recording) if arguments.recording else simulated()
+    stream = ppgfast.load(arguments.model).stream(sampling_rate=rate)
+    for packet in np.array_split(samples, int(np.ceil(len(samples) / (PACKET * rate)))):
+        if arguments.speed > 0:
+            time.sleep(len(packet) / rate / arguments.speed)
+        for result in stream.push(packet):
+            answer = f"{result.hr_bpm:6.1f} bpm  quality {result.quality:.2f}  {result.reason}"
+            print(f"{result.t_end:6.1f} s  {answer}")
+
+
+if __name__ == "__main__":
+    main()
