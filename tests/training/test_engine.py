@@ -64,6 +64,17 @@ def run(toy: Toy, **values) -> engine.Fit:
         return engine.fit(toy, optimiser, 5, toy.folder, CPU, QUIET)
 
 
+def test_bfloat16_is_for_the_products_of_a_step_alone(tmp_path):
+    toys = [Toy(tmp_path / name) for name in ("whole", "half")]
+    seen = []
+    toys[1].module[0].register_forward_hook(lambda module, _, y: seen.append((module.training, y.dtype)))
+    fits = [run(toy, bfloat16=toy is toys[1]) for toy in toys]
+    assert set(seen) == {(True, torch.bfloat16), (False, torch.float32)}
+    assert {p.dtype for p in toys[1].module.parameters()} == {torch.float32}
+    assert fits[0].best != fits[1].best
+    assert fits[1].best == pytest.approx(fits[0].best, rel=0.2)
+
+
 @given(
     total=st.integers(1, 500),
     warmup=st.floats(0, 1),

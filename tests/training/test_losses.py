@@ -177,7 +177,20 @@ def test_supervised_takes_targets_of_one_number_per_window():
     assert float(losses.supervised(logits, torch.tensor([1.0, 0.0]), "af")) == pytest.approx(0.0)
 
 
-@pytest.mark.parametrize(("task", "n_outputs"), [("hr", 1), ("af", 2)])
+def test_a_label_over_bins_is_a_normal_distribution_around_it():
+    position = torch.tensor([10.0, 40.3, -5.0], dtype=torch.float64)
+    p = losses.bin_logits(position, 96).softmax(-1)
+    bins = torch.arange(96, dtype=torch.float64)
+    mean = (p * bins).sum(-1)
+    torch.testing.assert_close(mean[:2], position[:2], atol=1e-3, rtol=0)
+    assert float((p[1] * (bins - mean[1]).square()).sum().sqrt()) == pytest.approx(losses.SPREAD, rel=1e-3)
+    assert p[2].argmax() == 0  # beyond the bins is the outermost
+    best = losses.supervised(p.log(), position, "bins")
+    assert float(best) == pytest.approx(float(-(p * p.log()).sum(-1).mean()))
+    assert losses.supervised(p.log().roll(1, -1), position, "bins") > best
+
+
+@pytest.mark.parametrize(("task", "n_outputs"), [("hr", 1), ("bins", 9), ("af", 2)])
 def test_unlabelled_windows_do_not_count(task, n_outputs):
     prediction = normal(4, n_outputs).requires_grad_()
     target = torch.tensor([1.0, math.nan, 0.0, math.nan], dtype=torch.float64)

@@ -33,6 +33,11 @@ def test_keeping_the_certain_windows_lowers_the_error():
     assert error.tolist() == [0.0, 0.5, 5 / 3, 15 / 4]
 
 
+def test_the_error_of_the_most_certain_is_a_point_of_that_curve():
+    answers = [61, 64, 70, 60], [60, 60, 60, 60], [0.2, 0.3, 0.9, 0.1]
+    assert [metrics.certain_error(*answers, share) for share in (0.01, 0.5, 1.0)] == [0.0, 0.5, 15 / 4]
+
+
 def test_equal_uncertainty_tells_nothing():
     _, error = metrics.coverage_error([60, 70, 80], [60, 60, 60], [1, 1, 1])
     assert error.tolist() == [10.0, 10.0, 10.0]  # whatever the order of the windows
