@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import ppgfast
@@ -37,8 +38,18 @@ def test_help_names_every_command_and_the_exit_status():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command):
     out, _ = call(command, "--help")
-    assert "Usage: ppgfast" in out.replace("root", "ppgfast")
+    assert "Usage:" in out
     assert "--json" in out
+
+
+def test_the_page_of_the_command_line_has_every_option():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    for name, command in typer.main.get_command(app).commands.items():
+        section = page.split(f"## `ppgfast {name}`")[1].split("\n## ")[0]
+        assert command.help.splitlines()[0] in section
+        for parameter in command.params:
+            shown = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
+            assert f"* `{shown}" in section, (name, shown)
 
 
 @pytest.mark.parametrize(

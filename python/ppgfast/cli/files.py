@@ -34,7 +34,7 @@ def convert(
     acc_columns: Acc = None,
     json: Json = False,
 ) -> None:
-    """Write the PPG of any recording as CSV, NPZ or Parquet.
+    """Any recording as CSV, NPZ or Parquet.
 
     NPZ keeps the accelerometer at its own rate; CSV and Parquet have one row per sample of the PPG, with the
     accelerometer on straight lines between its samples."""
@@ -62,7 +62,9 @@ def simulate(
     motion: Annotated[str, typer.Option(help="rest, gestures, walk or run.")] = "rest",
     json: Json = False,
 ) -> None:
-    """Simulate a wrist's PPG and accelerometer; an NPZ also holds the exact truth."""
+    """Make a PPG whose truth is known.
+
+    The accelerometer of the same arm goes with it, and into an NPZ the exact truth."""
     writer = _writer(out)
     with plain_errors():
         made = ppgfast.ppg_simulate(

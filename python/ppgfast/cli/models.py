@@ -24,7 +24,9 @@ Isa = Annotated[str | None, typer.Option(help="Kernels to use, one of `ppgfast c
 
 
 def info(model: ModelPath, json: Json = False) -> None:
-    """What a model takes, what it answers, its size and where it comes from."""
+    """What a model takes, answers and weighs.
+
+    The note is what its maker says of its data and licence."""
     with plain_errors():
         about = ppgfast.load(model).info
         data = model.read_bytes()
@@ -59,9 +61,9 @@ def check(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL", help="One or more .ppgf files.")],
     json: Json = False,
 ) -> None:
-    """Open models and run each one's self test with all kernels of this CPU.
+    """Test models with all kernels of this CPU.
 
-    The answers are equal bit for bit, or it is said where they are not."""
+    Each self test's answers are equal bit for bit, or it is said where they are not."""
     rows: list[dict[str, Any]] = []
     for path in models:
         try:
@@ -125,7 +127,7 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0.05, help="How long to measure each number, s.")] = 1.0,
     json: Json = False,
 ) -> None:
-    """How fast a model is on this computer, and how much memory it takes.
+    """How fast a model is on this computer.
 
     Latency is that of one window on one thread, measured one call at a time: its least and its median."""
     with plain_errors():
@@ -177,7 +179,7 @@ def _processor() -> str:
 
 
 def cpu(json: Json = False) -> None:
-    """Which kernels this computer can run, and which one is taken."""
+    """Which kernels this computer can run."""
     with plain_errors():
         found = ppgfast.cpu()
     if json:

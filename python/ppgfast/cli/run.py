@@ -46,9 +46,9 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Do again what has been done before.")] = False,
     json: Json = False,
 ) -> None:
-    """Heart rate or rhythm of every window of every file.
+    """A row for every window of every file.
 
-    Each row has t_start and t_end in s, hr_bpm, hr_std, af_probability, quality, valid and the reason if not.
+    Each has t_start and t_end in s, hr_bpm, hr_std, af_probability, quality, valid and the reason if not.
     A file that cannot be read is reported and the others go on. The same command again skips files that are
     done and have not changed since."""
     plan = planned(files, folder, out)
