@@ -6,7 +6,7 @@ set -eu
 # The format's fuzzer runs in full on the real CPU; here it only shows that its code runs.
 export PPGFAST_FUZZ_ROUNDS=20000
 # So does the day of a stream.
-export PPGFAST_STREAM_HOURS=2
+export PPGFAST_STREAM_HOURS=1
 
 preset=$1
 shift

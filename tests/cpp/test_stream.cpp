@@ -433,6 +433,56 @@ TEST(an_accelerometer_that_stays_away_is_a_gap) {
   CHECK(last_answer > 9.0 && last_answer < 10.5);
 }
 
+TEST(a_bad_acceleration_is_a_gap_that_leaves_no_trace) {
+  for (const char* name : {"v1.0_gpt_acc_f32", "v1.0_tcn_acc_s8"}) {
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), 1e6f}) {
+      const Model model = open(name);
+      const StreamConfig config = config_of(model, 64.0);
+      Recording recording(model, 64.0, 20.0);
+      const std::size_t lost = 32 * 10;
+      recording.acc[3 * lost + 1] = bad;
+      Chunk after = recording.chunk();
+      after.ppg += 2 * (lost + 1), after.n -= 2 * (lost + 1);
+      after.acc += 3 * (lost + 1), after.n_acc -= lost + 1;
+      const Owned stream(model, config), fresh(model, config);
+      std::vector<StreamResult> got = push(stream.stream, recording.chunk());
+      const std::vector<StreamResult> expected = push(fresh.stream, after);
+      bool flagged = false;
+      for (const StreamResult& r : got) {
+        if (r.t_start < 10.0 && r.t_end > 10.1) flagged = r.reason == Reason::gap;
+      }
+      CHECK(flagged);
+      got.erase(got.begin(), got.end() - static_cast<long>(expected.size()));
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        if (has_answer(expected[i])) CHECK(same(got[i], expected[i], true));
+      }
+      CHECK(has_answer(got.back()));
+    }
+  }
+}
+
+TEST(time_stamps_may_be_anything) {
+  const Model model = open("v1.0_gpt_f32");
+  StreamConfig config = config_of(model, 64.0);
+  config.timestamped = 1;
+  Random random(4);
+  const double odd[] = {std::nan(""), std::numeric_limits<double>::infinity(), -1e300, 1e300, 0.0, -5.0, 9e14,
+                        3.0};
+  const std::vector<float> x = pulses(64 * 300, 64.0);
+  std::vector<double> times(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    times[i] = random.below(100) == 0 ? odd[random.below(8)] : static_cast<double>(i) / 64.0;
+  }
+  const Owned owned(model, config);
+  Chunk chunk;
+  chunk.ppg = x.data(), chunk.n = x.size(), chunk.times = times.data();
+  for (const StreamResult& r : push(owned.stream, chunk)) {
+    CHECK(std::isfinite(r.t_start) && std::isfinite(r.t_end) && r.sample >= 0);
+    CHECK(has_answer(r) || std::isnan(r.hr_bpm));
+  }
+  CHECK(std::isfinite(owned.stream->measured_rate()));
+}
+
 TEST(streams_of_one_model_do_not_touch_each_other) {
   const Model model = open("v1.0_gpt_f32");
   const StreamConfig config = config_of(model, 64.0);

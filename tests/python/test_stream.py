@@ -1,5 +1,8 @@
 """Streams: any cut gives the results of predict on the prepared signal; bad samples are flagged."""
 
+import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -298,6 +301,14 @@ def test_a_stream_keeps_its_model():
     assert_same(stream.push(pulses(10)), expected)
     assert stream.nbytes % 64 == 0
     assert stream.latency == pytest.approx(8 / 40, abs=1 / 64)
+
+
+def test_the_example_runs():
+    example = MODELS.parents[2] / "examples" / "stream.py"
+    command = [sys.executable, str(example), str(MODELS / "v1.0_gpt_f32.ppgf"), "--speed", "0"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert len(output.splitlines()) > 500
+    assert re.search(r"119\.\d s +[\d.]+ bpm  quality [\d.]+  \w+", output)
 
 
 def test_published_recordings_stream_as_they_predict(real_data):

@@ -26,6 +26,7 @@ namespace {
 using namespace stream;
 
 constexpr std::size_t axes = 3;
+constexpr std::int64_t latest_sample = std::int64_t{1} << 60;  // whatever the time stamps say
 constexpr float no_answer = std::numeric_limits<float>::quiet_NaN();
 constexpr const char* reasons[reason_count] = {"ok",        "gap",          "flat",       "clipped",
                                                "off_wrist", "out_of_range", "warming_up", "low_confidence"};
@@ -244,7 +245,7 @@ bool Stream::State::take_ppg(const PpgSample& sample, StreamResult* result) noex
         }
         break;
       case Clock::Stamp::jump:
-        index += lost;
+        index = std::min(index + lost, latest_sample);
         started = -1;
         last_reason = Reason::gap;
         break;
