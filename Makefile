@@ -1,7 +1,7 @@
 # Everything runs in .venv, which is made when it is missing.
 #   make demo   distil a student and run it in C++ (DATA=folder for real recordings, QUICK=1 for a minute's version)
 #   make test   C++ and Python tests
-#   make test-arm, make test-old-cpus   C++ tests as other processors, under qemu
+#   make test-arm, make test-old-cpus, make test-mcu   C++ tests as other processors, under qemu
 #   make bench  speed, beside PyTorch and beside the runtimes that `make bench-peers` installs
 #   make lint   formatting, style, types
 #   make format put the formatting right
@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 JOBS ?= $(shell nproc)
 DATA ?=
 QUICK ?=
+MCUS ?= m4 m7 m33 m55
 CXX_FILES = $(shell find cpp tests/cpp -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.inl')
 PACKAGE_FILES := CMakeLists.txt $(shell find cmake cpp python -type f -not -name '*.so' -not -path '*/__pycache__/*')
 # cmake looks for ninja here.
@@ -20,7 +21,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 export CTEST_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: demo test test-cpp test-python test-arm test-old-cpus sanitize bench bench-peers lint format clean
+.PHONY: demo test test-cpp test-python test-arm test-mcu test-old-cpus sanitize bench bench-peers lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m training.demo $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
@@ -48,6 +49,13 @@ test-arm: $(VENV)/installed
 test-old-cpus: $(VENV)/installed
 	@cmake/system_packages.sh $(PYTHON) qemu-x86_64:qemu-user
 	cmake/emulated_tests.sh old-cpus qemu64=scalar Nehalem=scalar SandyBridge=scalar Haswell=avx2
+
+# Models used in place in flash, by firmware for Cortex-M, against their bits and the limits of such devices.
+test-mcu: $(VENV)/installed
+	@cmake/system_packages.sh $(PYTHON) qemu-system-arm:qemu-system-arm \
+	  arm-none-eabi-g++:"gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-dev"
+	$(BIN)/python -m tests.mcu_models build/mcu/models
+	cmake/mcu_tests.sh $(abspath build/mcu/models) $(MCUS)
 
 test-python: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS)

@@ -9,8 +9,8 @@ function(ppgfast_add_kernel_object target source)
   target_link_libraries(${target} PRIVATE ppgfast_options)
   ppgfast_pin_baseline(${target})
   # -O3 in every build type: a table that is only tested when it is slow is not tested. Under sanitizers -O1, since the
-  # unrolled blocks with all their checks would take the compiler minutes.
-  target_compile_options(${target} PRIVATE $<IF:$<BOOL:${PPGFAST_SANITIZE}>,-O1,-O3> ${ARGN})
+  # unrolled blocks with all their checks would take the compiler minutes; -O2 where flash is scarce.
+  target_compile_options(${target} PRIVATE $<IF:$<BOOL:${PPGFAST_SANITIZE}>,-O1,$<IF:$<BOOL:${PPGFAST_MCU}>,-O2,-O3>> ${ARGN})
 endfunction()
 
 # ppgfast_add_kernels(<isa> [flags...]): compiles cpp/src/kernels/<isa>.cpp, checks its symbols and its arithmetic.

@@ -5,27 +5,35 @@
 namespace ppgfast {
 namespace {
 
-struct Text {
-  const char* name;
-  const char* found;
-  const char* fix;
-};
-
-constexpr Text texts[] = {
-#define X(name, found, fix) {#name, found, fix},
+// Three tables: what nobody asks for takes no room on a small device.
+constexpr const char* names[] = {
+#define X(name, found, fix) #name,
 #include "ppgfast/status.def"
 #undef X
 };
 
-const Text& text(Status status) noexcept {
+constexpr const char* founds[] = {
+#define X(name, found, fix) found,
+#include "ppgfast/status.def"
+#undef X
+};
+
+constexpr const char* fixes[] = {
+#define X(name, found, fix) fix,
+#include "ppgfast/status.def"
+#undef X
+};
+
+template <std::size_t n>
+const char* text(const char* const (&texts)[n], Status status) noexcept {
   const auto i = static_cast<std::size_t>(status);
-  return texts[i < sizeof(texts) / sizeof(texts[0]) ? i : 0];
+  return texts[i < n ? i : 0];
 }
 
 }  // namespace
 
-const char* status_name(Status status) noexcept { return text(status).name; }
-const char* status_found(Status status) noexcept { return text(status).found; }
-const char* status_fix(Status status) noexcept { return text(status).fix; }
+const char* status_name(Status status) noexcept { return text(names, status); }
+const char* status_found(Status status) noexcept { return text(founds, status); }
+const char* status_fix(Status status) noexcept { return text(fixes, status); }
 
 }  // namespace ppgfast

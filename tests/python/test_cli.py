@@ -18,7 +18,7 @@ from tests.python.recordings import WITH_ACC, WRITERS
 
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
 GPT = MODELS / "v1.0_gpt_f32.ppgf"
-COMMANDS = ("info", "check", "bench", "cpu", "simulate", "convert", "run")
+COMMANDS = ("info", "check", "bench", "cpu", "simulate", "convert", "run", "export-c")
 
 
 def call(*arguments, status=0):
@@ -201,3 +201,12 @@ def test_without_typer_there_is_one_sentence(monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(SystemExit, match=r"needs typer: pip install 'ppgfast\[cli\]'"):
         cli.main()
+
+
+def test_export_c_writes_two_files(tmp_path):
+    out, _ = call("export-c", GPT, "--out", tmp_path / "new", "--name", "pulse", "--json")
+    written = json.loads(out)
+    assert Path(written["source"]).name == "pulse.c"
+    assert "PULSE_WINDOW 35" in Path(written["header"]).read_text()
+    _, err = call("export-c", GPT, "--out", tmp_path, "--name", "8", status=1)
+    assert "expected a C identifier" in err

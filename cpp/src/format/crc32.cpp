@@ -12,7 +12,11 @@ namespace {
 
 // Sixteen bytes a step, each through its own table: the look-ups do not wait for each other, which makes it
 // nine times as fast as one byte a step.
+#if defined(PPGFAST_SMALL_DEVICE)
+constexpr int slices = 1;  // 1 KB of flash instead of 16
+#else
 constexpr int slices = 16;
+#endif
 
 struct Tables {
   std::uint32_t t[slices][256];
@@ -39,13 +43,13 @@ constexpr Tables tables = make_tables();
 
 // The four bytes of `word`, the first of which is followed by `after` + 3 bytes of the same step.
 std::uint32_t step(std::uint32_t word, int after) noexcept {
-  const auto& t = tables.t;
+  const std::uint32_t(*const t)[256] = tables.t;
   return t[after + 3][word & 0xFF] ^ t[after + 2][word >> 8 & 0xFF] ^ t[after + 1][word >> 16 & 0xFF] ^
          t[after][word >> 24];
 }
 
 std::uint32_t look_up(std::uint32_t crc, const unsigned char* bytes, std::size_t size) noexcept {
-  for (; size >= slices; size -= slices, bytes += slices) {
+  for (; slices == 16 && size >= slices; size -= slices, bytes += slices) {
     crc = step(crc ^ u32_at(bytes), 12) ^ step(u32_at(bytes + 4), 8) ^ step(u32_at(bytes + 8), 4) ^
           step(u32_at(bytes + 12), 0);
   }

@@ -187,7 +187,11 @@ void head_f32(const HeadF32& a) {
   }
 }
 
+#if defined(PPGFAST_SMALL_DEVICE)  // no training there
+constexpr auto morphology_f32 = nullptr, rhythm_f32 = nullptr;
+#else
 #include "scalar_losses.inl"
+#endif
 
 }  // namespace
 

@@ -56,6 +56,7 @@ Error Gpt::allocate() noexcept {
 }
 
 Error Gpt::read(const format::File& file) noexcept {
+  if (packed_only) return failure(Status::not_packed);
   // The ends stay float32 in every precision: samples and outputs are where a rounding error is seen most.
   const Precision precision = config_.precision;
   TensorReader tensor(file);

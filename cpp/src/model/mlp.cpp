@@ -19,6 +19,7 @@ Mlp::Mlp(const ModelConfig& config, const kernels::Kernels& kernel) noexcept
       piece_samples_(L_ / pieces_) {}
 
 Error Mlp::read(const format::File& file) noexcept {
+  if (packed_only) return failure(Status::not_packed);
   const Precision precision = config_.precision;
   TensorReader tensor(file);
   if (has_hidden_) {

@@ -49,22 +49,26 @@ struct Model::Impl {
 
 namespace {
 
+#if defined(PPGFAST_SMALL_DEVICE)  // the others are too large, or learn too little, to be there
+constexpr bool is_built(Kind kind) noexcept { return kind == Kind::gpt || kind == Kind::tcn; }
+#else
+constexpr bool is_built(Kind) noexcept { return true; }
+#endif
+
+template <typename T>
+Network* make(const ModelConfig& config, const kernels::Kernels& kernel) noexcept {
+  return new (std::nothrow) T(config, kernel);
+}
+
 std::unique_ptr<Network> make_network(const ModelConfig& config, const kernels::Kernels& kernel) noexcept {
   Network* network = nullptr;
-  switch (config.kind) {
-    case Kind::linear:
-    case Kind::mlp:
-      network = new (std::nothrow) Mlp(config, kernel);
-      break;
-    case Kind::gpt:
-      network = new (std::nothrow) Gpt(config, kernel);
-      break;
-    case Kind::papagei:
-      network = new (std::nothrow) Papagei(config, kernel);
-      break;
-    case Kind::tcn:
-      network = new (std::nothrow) Tcn(config, kernel);
-      break;
+  if (config.kind == Kind::gpt) network = make<Gpt>(config, kernel);
+  if (config.kind == Kind::tcn) network = make<Tcn>(config, kernel);
+  if constexpr (is_built(Kind::mlp)) {
+    if (config.kind == Kind::linear || config.kind == Kind::mlp) network = make<Mlp>(config, kernel);
+  }
+  if constexpr (is_built(Kind::papagei)) {
+    if (config.kind == Kind::papagei) network = make<Papagei>(config, kernel);
   }
   return std::unique_ptr<Network>(network);
 }
@@ -122,6 +126,7 @@ Error Model::Impl::begin(const void* bytes, std::size_t size, const char* isa, f
   if (const Error error = cpu::select(cpu::detect(), isa, &kernel)) return error;
   if (const Error error = format::File::parse(bytes, size, file)) return error;
   if (const Error error = read_config(*file, &config)) return error;
+  if (!is_built(config.kind)) return failure(Status::unknown_model_kind, 0, "model.kind");
   network = make_network(config, *kernel);
   note = read_note(*file);
   return network && note ? Error() : failure(Status::out_of_memory);

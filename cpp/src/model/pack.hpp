@@ -11,6 +11,13 @@
 
 namespace ppgfast {
 
+// A build for small devices opens packed models only: everything else of loading is dead code there.
+#if defined(PPGFAST_SMALL_DEVICE)
+constexpr bool packed_only = true;
+#else
+constexpr bool packed_only = false;
+#endif
+
 // Cuts a block of floats into pieces that start at multiples of 64 bytes. A null block only measures; one
 // that was packed before, perhaps in a read-only memory, is taken as it is.
 class Carver {
@@ -23,7 +30,7 @@ class Carver {
   }
 
   // Whether pieces are to be written.
-  bool fills() const noexcept { return fills_; }
+  bool fills() const noexcept { return !packed_only && fills_; }
   bool measures() const noexcept { return block_ == nullptr; }
 
   float* take(std::size_t floats) noexcept {

@@ -80,6 +80,7 @@ Error Papagei::allocate() noexcept {
 }
 
 Error Papagei::read(const format::File& file) noexcept {
+  if (packed_only) return failure(Status::not_packed);
   // The ends stay float32 in every precision. In s8 every norm behind a convolution was folded in before
   // rounding; one before it, with a ReLU between, cannot be.
   const Precision precision = config_.precision;

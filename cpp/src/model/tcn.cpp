@@ -1,5 +1,6 @@
 #include "model/tcn.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -54,6 +55,7 @@ Error Tcn::allocate() noexcept {
 }
 
 Error Tcn::read(const format::File& file) noexcept {
+  if (packed_only) return failure(Status::not_packed);
   // The ends stay float32 in every precision. In s8 the norms were folded in before the weights were rounded,
   // and left a bias.
   const Precision precision = config_.precision;
@@ -120,16 +122,20 @@ std::size_t Tcn::multiply_adds() const noexcept {
 }
 
 Tcn::Scratch Tcn::carve(float* scratch) const noexcept {
-  const std::size_t rows = stem_.positions() + taps - 1;  // of the longest map, with its padding
+  const std::size_t padding = taps - 1;                      // rows of zeros around a map
+  const std::size_t inside = blocks_[0].conv_1.positions();  // the longest map within a block
+  const std::size_t channels = config_.channels;
+  const std::size_t samples = stem_.least_pitch() * stem_stride * channels;
   Carver carver(scratch);
   Scratch s{};
-  const std::size_t channels = config_.channels;
-  s.samples = carver.take_after(stem_taps * channels, stem_.least_pitch() * stem_stride * channels);
-  s.x = carver.take_after(D_, rows * D_);
-  s.h = carver.take_after(D_, rows * D_);
+  s.x = carver.take_after(D_, (stem_.positions() + padding) * D_);
+  // The samples are gone when the first block begins.
+  float* const shared =
+      carver.take_after(std::max(D_, stem_taps * channels), std::max((inside + padding) * D_, samples));
+  s.samples = s.h = shared;
   s.feature = carver.take(D_);
   s.raw = carver.take(C_);
-  if (config_.precision == Precision::s8) s.quantized = QuantizedRows::carve(carver, rows, taps * D_);
+  if (config_.precision == Precision::s8) s.quantized = QuantizedRows::carve(carver, inside, taps * D_);
   s.used = carver.used();
   return s;
 }

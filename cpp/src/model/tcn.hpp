@@ -34,8 +34,8 @@ class Tcn final : public Network {
     bool halves = false;  // the length
   };
   struct Scratch {
-    float* samples;  // (L), as what follows with room for its padding
-    float* x;        // (l, D) the residual stream
+    float* x;        // (l, D) the residual stream, as what follows with room for its padding
+    float* samples;  // (L, C); in the same place:
     float* h;        // (l, D) inside a block
     float* feature;  // (D)
     float* raw;      // (C)

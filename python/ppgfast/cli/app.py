@@ -8,7 +8,7 @@ import typer
 
 import ppgfast
 
-from . import files, models
+from . import device, files, models
 from .run import run
 
 EPILOG = "Exit status: 0 all went well, 1 something failed (a file, a check), 2 no such command or option."
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("info")(models.info)
 app.command("check")(models.check)
 app.command("bench")(models.bench)
+app.command("export-c")(device.export_c)
 app.command("cpu")(models.cpu)
 app.command("simulate")(files.simulate)
 app.command("convert")(files.convert)

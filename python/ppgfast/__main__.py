@@ -1,0 +1,5 @@
+"""`python -m ppgfast` is `ppgfast`."""
+
+from ppgfast.cli import main
+
+main()
