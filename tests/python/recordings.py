@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.io import savemat
 
 RATE, ACC_RATE, SECONDS = 64.0, 32.0, 20
 EPOCH = 1_700_000_000  # s since 1970
@@ -201,6 +202,13 @@ def _chunk(tag: int, body: bytes) -> bytes:
     return struct.pack("<BIH", 4, len(body) + 2, tag) + body
 
 
+def matlab(folder: Path) -> Path:
+    path = folder / "wrist.mat"
+    about = {"subject": {"age": 30.0}, "fs": RATE, "acc_rate": ACC_RATE, "acc_units": "g"}
+    savemat(path, {**about, "acc": ACC, "ppg": PPG[None]}, do_compression=True)
+    return path
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "csv": csv,
     "npy": npy,
@@ -216,5 +224,6 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "ppg_dalia": ppg_dalia,
     "wesad": wesad,
     "xdf": xdf,
+    "matlab": matlab,
 }
 WITH_ACC = frozenset(WRITERS) - {"csv", "npy", "parquet", "wfdb", "bdf"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import loadmat
 
 import ppgfast
 from ppgfast.io.assemble import STANDARD_GRAVITY
@@ -179,6 +180,15 @@ def test_bidmc_is_read_as_it_was_published(real_data):
         assert len(got.signal) == 60001
         names, first = (line.split(",") for line in path.read_text().splitlines()[:2])
         assert got.signal[0] == float(first[[name.strip() for name in names].index("PLETH")])
+
+
+def test_a_record_of_the_spc_needs_to_be_told_which_row_is_what(real_data):
+    path = Path(real_data, "ieee_spc2015", "DATA_01_TYPE01.mat")
+    with pytest.raises(ppgfast.RecordingError, match=r"no single column says PPG among 'sig\.0', 'sig\.1'"):
+        ppgfast.read(path)
+    got = ppgfast.read(path, column="sig.1", acc_columns=["sig.3", "sig.4", "sig.5"], sampling_rate=125)
+    np.testing.assert_array_equal(got.signal, loadmat(path)["sig"][1])
+    assert (got.acc.shape, got.acc_rate, got.metadata["acc_units"]) == ((len(got.signal), 3), 125.0, "g")
 
 
 def test_the_numbers_of_bidmc_are_no_ppg(real_data):

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.io import savemat
 
 import ppgfast
 from tests.python import recordings
@@ -35,7 +36,7 @@ def refused(path, match, **options):
         (b"\xef\xbb\xbf  <html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer.*git lfs pull"),
         (b"\x89PPGF\r\n\x1a", "a ppgfast model: open it with ppgfast.load"),
-        (b"MATLAB 5.0 MAT-file, Platform: GLNX", "a MATLAB file: save"),
+        (b"MATLAB 5.0 MAT-file, Platform: GLNX", "its matlab is cut short or damaged"),
         (b'{"ppg": [1, 2]}', "JSON"),
         (b"\x00\x01\x02\x03 nothing known", "its first bytes, 00 01 02 03"),
         (b"hello\nworld\n", "no row of numbers follows"),
@@ -210,6 +211,11 @@ def test_a_pickle_that_promises_more_than_it_has_is_refused_before_it_is_made(tm
     ):
         path.write_bytes(damage)
         refused(path, "cut short or damaged|not opened|more memory than there is")
+
+
+def test_a_matlab_file_that_unpacks_to_more_than_allowed_is_refused(tmp_path):
+    savemat(tmp_path / "a.mat", {"ppg": np.zeros((1000, 1000))}, do_compression=True)
+    refused(tmp_path / "a.mat", "unpacks to 8,000,000 bytes, allowed are 1,000,000", max_bytes=10**6)
 
 
 def test_avro_that_unpacks_to_more_than_allowed_is_refused(tmp_path):

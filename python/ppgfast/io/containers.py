@@ -39,6 +39,7 @@ READERS = {
     "embraceplus": ("empatica", ("fastavro",)),
     "xdf": ("xdf", ("pyxdf",)),
     "pickle": ("pickled", ()),
+    "matlab": ("mat", ("scipy",)),
 }
 
 _MAGIC = (
@@ -52,12 +53,12 @@ _MAGIC = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
     (b"(dp", "pickle"),
+    (b"MATLAB 7.3", "hdf5"),
+    (b"MATLAB", "matlab"),
     *((bytes([0x80, protocol]), "pickle") for protocol in range(2, 6)),
 )
 # What it is instead, and what to do about it.
 _FOREIGN = (
-    (b"MATLAB 7.3", "a MATLAB 7.3 file", "save the signal as CSV, NPZ or HDF5"),
-    (b"MATLAB", "a MATLAB file", "save the signal as CSV or NPZ, or with h5write"),
     (b"\x89PPGF", "a ppgfast model", "open it with ppgfast.load"),
     (b"\x1f\x8b", "compressed with gzip", "unpack it first"),
     (b"BZh", "compressed with bzip2", "unpack it first"),
@@ -144,7 +145,7 @@ def container(path: Path) -> str:
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return _in_zip(path) if kind == "zip" else kind
-    if head[512:520] == _MAGIC[0][0] and not head.startswith(b"MATLAB"):
+    if head[512:520] == _MAGIC[0][0]:
         return "hdf5"
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     for magic, what, fix in _FOREIGN:
