@@ -71,6 +71,7 @@ struct Case {
 TEST(a_fixed_signal_has_one_hash) {
   const Case cases[] = {
       {"v1.0_gpt_f32", 64.0, false, 0xdfeb663ec609fe0fu},
+      {"v1.0_mlp_f32", 80.0, true, 0xd207e48f57332458u},
       {"v1.0_gpt_s8", 125.0, true, 0x09cfca942f0a095du},
       {"v1.0_tcn_s8", 25.0, false, 0xbb60735205291b81u},
       {"v1.0_gpt_acc_f32", 62.4725, false, 0xc0cd8240c9f67fd0u},

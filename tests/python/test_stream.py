@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ppgfast
+from ppgfast import format as ppgf
 from ppgfast import stream as streams
 
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
@@ -103,6 +104,17 @@ def test_tracked_answers_are_those_of_track():
     np.testing.assert_array_equal(np.float32([r[3:5] for r in single]), model.predict(windows))
     follows = model.track(model.distribution(windows), hop=0.5)
     np.testing.assert_array_equal(np.float32([r[3:5] for r in tracked]), follows)
+
+
+def test_samples_of_a_sensor_that_falls_with_the_pulse_are_turned_over():
+    config, tensors = ppgf.read(MODELS / "v1.0_gpt_f32.ppgf")
+    turned = ppgfast.load(ppgf.dumps({**config, "input.polarity": -1}, tensors))
+    samples = pulses(20)
+    expected = model_of("gpt_f32").stream(sampling_rate=RATE, **EVERYTHING).push(samples)
+    assert_same(turned.stream(sampling_rate=RATE, **EVERYTHING).push(-samples), expected)
+    np.testing.assert_array_equal(
+        turned.prepare(-samples, sampling_rate=RATE), model_of("gpt_f32").prepare(samples, sampling_rate=RATE)
+    )
 
 
 def test_accelerometer_at_its_own_rate_in_any_packets():

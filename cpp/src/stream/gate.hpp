@@ -21,10 +21,7 @@ class Gate {
     const double x = static_cast<double>(sample);
     run_ = x == last_ ? run_ + 1 : 1;
     last_ = x;
-    if (!(std::fabs(x) <= 3.5e38)) {
-      last_ = run_ = 0;
-      return Reason::gap;
-    }
+    if (!(std::fabs(x) <= 3.5e38)) return Reason::gap;
     if (std::fabs(x) > largest) return Reason::out_of_range;
     if (x <= clip_low_ || x >= clip_high_) return Reason::clipped;
     if (x < worn_low_ || x > worn_high_) return Reason::off_wrist;

@@ -91,7 +91,7 @@ void Stream::State::set_constants() noexcept {
   hop_inputs =
       static_cast<std::int64_t>(std::ceil(static_cast<double>(hop) * config.sampling_rate / m.sampling_rate));
   settling = settling_outputs(m);
-  // Noise without a pulse has a quality below 0.28 in 99 of 100 windows; a rhythm that does not repeat is
+  // Noise without a pulse has a quality below 0.3 in 99 of 100 windows; a rhythm that does not repeat is
   // what fibrillation is, so only the worst is refused there.
   min_quality = config.min_quality >= 0.0 ? config.min_quality : m.task == Task::af ? 0.1 : 0.3;
   acc_per_ppg = has_acc() ? config.acc_rate / config.sampling_rate : 0.0;
@@ -266,7 +266,6 @@ bool Stream::State::take_ppg(const PpgSample& sample, StreamResult* result) noex
     chain.push(x);
     return false;
   }
-  if (started >= 0) unusable = 0;
   started = -1;
   last_reason = reason;
   if (++unusable % hop_inputs != 0) return false;
