@@ -3,6 +3,10 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +88,27 @@ def test_what_is_done_is_not_done_again(folder):
     assert [one["skipped"] for one in shown(*command, "--hop", "1")] == [False] * 3
     assert [one["skipped"] for one in shown(*command, "--hop", "1")] == [True] * 3
     assert [one["skipped"] for one in shown(*command, "--hop", "1", "--fresh")] == [False] * 3
+
+
+def test_a_run_that_was_stopped_goes_on(folder):
+    first = WRITERS["csv"](folder)
+    files = [shutil.copy(first, f"{i:02d}.csv") for i in range(40)]
+    command = [sys.executable, "-m", "ppgfast", "run", *files, "--model", str(GPT), "--jobs", "1", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(ppgfast.__file__).resolve().parents[1])}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
+    log = Path("results/run.jsonl")
+    while not log.exists() and running.poll() is None:
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert (out, b"stopped; the same command goes on" in err, b"Traceback" in err) == (b"", True, False)
+    assert not list(folder.glob("results/*.partial"))
+    n = len(log.read_text().splitlines())
+    assert 1 <= n < 40
+    skipped = [one["skipped"] for one in shown(*files, "--model", GPT)]
+    assert skipped == [True] * n + [False] * (40 - n)
 
 
 def dies(job):

@@ -26,11 +26,12 @@ import ppgfast
 from ppgfast.io.containers import sha256
 
 from .files import Acc, Column, Rate
-from .output import FAILED, Json, plain_errors, say_json, say_table
+from .output import FAILED, Json, plain_errors, say_error, say_json, say_table
 from .saving import finite, json_text
 from .work import Done, Format, Job, Order, one, open_model
 
 LOG = "run.jsonl"
+STOPPED = 130  # what a shell gives a command that Ctrl-C ended
 
 
 def run(
@@ -58,7 +59,11 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
         order = Order(model, digest, out, sampling_rate, column, acc_columns, hop)
         before = {} if fresh else _finished(folder / LOG, order)
-        results = list(_all(plan, order, before, jobs or os.cpu_count() or 1, folder / LOG))
+        try:
+            results = list(_all(plan, order, before, jobs or os.cpu_count() or 1, folder / LOG))
+        except KeyboardInterrupt:
+            say_error("stopped; the same command goes on with what is left")
+            raise typer.Exit(STOPPED) from None
     results.sort(key=lambda done: [str(job.file) for job in plan].index(done.file))
     if json:
         say_json([asdict(done) for done in results])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -95,7 +96,13 @@ class _Worker:
 
 
 def open_model(order: Order) -> None:
+    signal.signal(signal.SIGINT, _stop)
     _Worker.order, _Worker.model = order, ppgfast.load(order.model)
+
+
+def _stop(*_: object) -> None:
+    """Ctrl-C reaches workers too: they clean up behind them and end without a word."""
+    raise SystemExit(1)
 
 
 def one(job: Job) -> Done:
