@@ -195,3 +195,12 @@ def test_the_numbers_of_bidmc_are_no_ppg(real_data):
     path = next(iter(sorted(Path(real_data, "bidmc").glob("*_Numerics.csv"))))
     with pytest.raises(ppgfast.RecordingError, match=r"no single column says PPG among .*'PULSE'"):
         ppgfast.read(path)
+
+
+@pytest.mark.parametrize("rate", [None, 0.0, float("nan")])
+def test_an_accelerometer_without_a_rate_does_not_keep_the_ppg_from_being_read(rate, tmp_path):
+    stated = {} if rate is None else {"acc_rate": rate}
+    np.savez(tmp_path / "a.npz", ppg=PPG, sampling_rate=RATE, acc=ACC, acc_units="g", **stated)
+    got = ppgfast.read(tmp_path / "a.npz")
+    assert got.acc is None
+    assert "accelerometer not used: its rate is" in got.metadata["notes"][0]

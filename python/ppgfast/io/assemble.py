@@ -150,7 +150,7 @@ class Assembler:
 
     def _timing(self, channel: Channel, asked: float | None) -> Timing:
         if asked is not None:
-            return Timing(_positive(asked, "sampling_rate"), None, channel.start, self._date(channel))
+            return Timing(asked, None, channel.start, self._date(channel))
         found = self._stated_times(channel)
         rate = channel.rate or self.content.rate
         if rate is not None and not (np.isfinite(rate) and rate > 0):
@@ -229,22 +229,25 @@ class Assembler:
             return self._without(
                 f"the accelerometer's unit is {unit or 'not stated'} and 1 g not found: {fix}", nothing
             )
-        own = channels[0].rate is not None or channels[0].times is not None
-        if self.content.table and channels[0].n == ppg.n and not own and self.content.acc_rate is None:
-            moment = when
-        else:
-            rate = channels[0].rate or self.content.acc_rate
-            if rate is None and channels[0].times is None:
-                return self._without("nothing tells the accelerometer's rate", nothing)
-            moment = (
-                self._run(channels[0].times, "the accelerometer's time")
-                if channels[0].times is not None
-                else (Timing(_positive(float(rate or 0), "acc_rate"), None, channels[0].start))
-            )
+        try:
+            moment = self._motion_timing(channels[0], ppg, when)
+        except RecordingError as error:
+            return self._without(str(error).removeprefix(f"{self.file}: "), nothing)
         grid = raw * scale
         if moment.times is not None:
             grid = _on_grid(grid, moment.times, moment.rate)
         return grid, moment.rate, round(moment.start - when.start, 6), unit
+
+    def _motion_timing(self, axis: Channel, ppg: Channel, when: Timing) -> Timing:
+        """Its own times or rate, else the file's for it, else those of the PPG in the rows of one table."""
+        if axis.times is not None:
+            return self._run(np.asarray(axis.times, dtype=np.float64), "the accelerometer's time")
+        rate = axis.rate or self.content.acc_rate
+        if rate is None and self.content.table and axis.n == ppg.n:
+            return when
+        if rate is None or not (np.isfinite(rate) and rate > 0):
+            raise RecordingError(f"its rate is {'not stated' if rate is None else rate}")
+        return Timing(float(rate), None, axis.start)
 
     def _axes(self) -> Sequence[str] | None:
         asked = self.wanted.acc_columns
@@ -276,14 +279,6 @@ def _is_number(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
-
-
-def _positive(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} is {value!r}, expected a number of Hz")
-    if not (np.isfinite(value) and value > 0):
-        raise RecordingError(f"{name} is {value!r}, expected a positive number of Hz")
-    return float(value)
 
 
 def _iso(seconds: float) -> str:
