@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -177,14 +179,15 @@ def _write(file: BinaryIO, form: Format, rows: Sequence[Mapping[str, Any]], abou
     if form is Format.json:
         file.write((json_text({**about, "windows": rows}) + "\n").encode())
         return
-    import pandas as pd
-
-    table = pd.DataFrame(rows)
     if form is Format.csv:
-        table.to_csv(file, index=False, lineterminator="\n")
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(rows[0])
+        table.writerows(["" if value != value else value for value in row.values()] for row in rows)
+        text.detach()
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    made = pa.Table.from_pandas(table, preserve_index=False)
+    made = pa.Table.from_pylist([dict(row) for row in rows])
     pq.write_table(made.replace_schema_metadata({"ppgfast": json_text(about, indent=None)}), file)

@@ -1,0 +1,12 @@
+"""Stands in for the reading of a file; a worker process loads this alone, which a test module would slow down."""
+
+import os
+
+from ppgfast.cli.work import Done, Job
+
+
+def one(job: Job) -> Done:
+    """Ends the process, as a library that crashes does, on one file; any other is done."""
+    if job.file.name == "bad.csv":
+        os._exit(3)
+    return Done(str(job.file), out=str(job.out), windows=1)
