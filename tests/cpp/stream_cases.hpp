@@ -19,9 +19,12 @@ inline std::string path_of(const std::string& name) {
   return std::string(PPGFAST_TEST_DATA) + "/models/" + name + ".ppgf";
 }
 
-inline Model open(const std::string& name) {
+// Whether every instruction is emulated, as cmake/emulated_tests.sh says.
+inline bool emulated() { return std::getenv("PPGFAST_EMULATED") != nullptr; }
+
+inline Model open(const std::string& name, const char* isa = nullptr) {
   Model model;
-  if (Model::open_file(path_of(name).c_str(), nullptr, &model)) throw std::runtime_error("no model " + name);
+  if (Model::open_file(path_of(name).c_str(), isa, &model)) throw std::runtime_error("no model " + name);
   return model;
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <thread>
 #include <vector>
@@ -18,8 +19,15 @@ namespace {
 
 using namespace stream_cases;
 
-constexpr const char* models[] = {"v1.0_gpt_f32",    "v1.0_gpt_s8",      "v1.0_tcn_f32", "v1.0_gpt_acc_f32",
-                                  "v1.0_tcn_acc_s8", "v1.0_papagei_f32", "v1.0_mlp_s8",  "v1.0_gpt_acc_s8"};
+// An emulated CPU without fused multiply-add takes 100 times as long: it gets the smallest models.
+std::vector<const char*> models() {
+  if (emulated()) return {"v1.0_mlp_s8", "v1.0_tcn_acc_s8"};
+  return {"v1.0_gpt_f32",    "v1.0_gpt_s8",      "v1.0_tcn_f32", "v1.0_gpt_acc_f32",
+          "v1.0_tcn_acc_s8", "v1.0_papagei_f32", "v1.0_mlp_s8",  "v1.0_gpt_acc_s8"};
+}
+std::vector<double> rates(std::initializer_list<double> all) {
+  return emulated() ? std::vector<double>{64.0} : std::vector<double>(all);
+}
 
 StreamConfig config_of(const Model& model, double rate) {
   StreamConfig config;
@@ -52,10 +60,10 @@ std::vector<StreamResult> at_once(const Model& model, const StreamConfig& config
 
 TEST(any_cut_gives_the_same_results) {
   Random random(7);
-  for (const char* name : models) {
+  for (const char* name : models()) {
     const Model model = open(name);
     if (model.config().channels > 1) continue;
-    for (const double rate : {25.0, 40.0, 64.0}) {
+    for (const double rate : rates({25.0, 40.0, 64.0})) {
       const StreamConfig config = config_of(model, rate);
       const Recording recording(model, rate, 20.0);
       const std::vector<StreamResult> expected = at_once(model, config, recording);
@@ -77,9 +85,11 @@ TEST(any_cut_gives_the_same_results) {
 }
 
 TEST(accelerometer_packets_may_be_cut_apart_from_the_ppg) {
-  for (const char* name : {"v1.0_gpt_acc_f32", "v1.0_tcn_acc_s8"}) {
+  for (const char* name : models()) {
     const Model model = open(name);
-    const StreamConfig config = config_of(model, 64.0);
+    if (model.config().channels == 1) continue;
+    StreamConfig config = config_of(model, 64.0);
+    config.hop = emulated() ? 1.0 : 0.0;
     const Recording recording(model, 64.0, 20.0);
     const std::vector<StreamResult> expected = at_once(model, config, recording);
     for (const std::size_t packet : {1u, 5u, 16u}) {  // 32 samples of PPG come with 16 of acceleration
@@ -102,10 +112,10 @@ TEST(accelerometer_packets_may_be_cut_apart_from_the_ppg) {
 }
 
 TEST(a_stream_gives_what_predict_gives_on_the_prepared_signal) {
-  for (const char* name : models) {
+  for (const char* name : models()) {
     const Model model = open(name);
     if (model.config().channels > 1) continue;
-    for (const double rate : {25.0, 40.0, 62.4725, 64.0, 176.0, 500.0}) {
+    for (const double rate : rates({25.0, 40.0, 62.4725, 64.0, 176.0, 500.0})) {
       const StreamConfig config = config_of(model, rate);
       const Recording recording(model, rate, 20.0);
       const std::vector<StreamResult> results = at_once(model, config, recording);
@@ -168,7 +178,7 @@ TEST(answers_follow_the_windows_before_them_unless_told_not_to) {
 }
 
 TEST(reset_leaves_the_bytes_of_a_new_stream) {
-  for (const char* name : models) {
+  for (const char* name : models()) {
     const Model model = open(name);
     for (const std::int64_t timestamped : {0, 1}) {
       StreamConfig config = config_of(model, 64.0);
@@ -201,7 +211,7 @@ TEST(what_the_arena_held_plays_no_part) {
 }
 
 TEST(writes_stay_inside_the_arena) {
-  for (const char* name : models) {
+  for (const char* name : models()) {
     const Model model = open(name);
     const StreamConfig config = config_of(model, 176.0);
     std::size_t bytes = 0;
@@ -225,7 +235,7 @@ TEST(writes_stay_inside_the_arena) {
 }
 
 TEST(nothing_is_allocated_by_push_and_reset) {
-  for (const char* name : models) {
+  for (const char* name : models()) {
     const Model model = open(name);
     StreamConfig config = config_of(model, 64.0);
     Recording recording(model, 64.0, 20.0);
@@ -285,7 +295,8 @@ void check_bad(const char* name, Reason reason, const std::vector<float>& bad) {
 TEST(bad_samples_are_flagged_and_leave_no_trace) {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
   constexpr float infinity = std::numeric_limits<float>::infinity();
-  for (const char* name : {"v1.0_gpt_f32", "v1.0_tcn_s8", "v1.0_mlp_s8"}) {
+  for (const char* name : models()) {
+    if (open(name).config().channels > 1) continue;
     for (const std::size_t n : {1u, 100u, 1000u}) {
       check_bad(name, Reason::gap, std::vector<float>(n, nan));
       check_bad(name, Reason::gap, std::vector<float>(n, -infinity));
@@ -311,7 +322,7 @@ TEST(any_numbers_leave_a_stream_in_order) {
                        3.4e38f,
                        1.0f};
   Random random(11);
-  for (const char* name : models) {
+  for (const char* name : models()) {
     const Model model = open(name);
     const StreamConfig config = config_of(model, 64.0);
     const Owned stream(model, config), fresh(model, config);
@@ -338,16 +349,15 @@ TEST(any_numbers_leave_a_stream_in_order) {
 }
 
 TEST(a_day_later_nothing_has_drifted) {
-  const char* hours = std::getenv("PPGFAST_STREAM_HOURS");
   for (const double rate : {25.0, 64.0, 100.0, 128.0}) {
-    const Model model = open("v1.0_tcn_f32");
+    const Model model = open("v1.0_mlp_s8");
     StreamConfig config = config_of(model, rate);
     config.hop = 10.0;
     config.first_sample = (std::int64_t{1} << 31) - 3600 * static_cast<std::int64_t>(rate);
     // One minute again and again: at all these rates it holds a whole number of outputs and results.
     const std::vector<float> minute = pulses(static_cast<std::size_t>(60.0 * rate), rate, 75.0);
     const Owned day(model, config), fresh(model, config);
-    const int minutes = (hours != nullptr ? std::atoi(hours) : 24) * 60;
+    const int minutes = (emulated() ? 1 : 24) * 60;
     StreamResult last;
     for (int m = 0; m < minutes; ++m) {
       for (const StreamResult& r : push(day.stream, minute)) last = r;
@@ -373,7 +383,7 @@ TEST(a_day_later_nothing_has_drifted) {
 }
 
 TEST(time_stamps_place_results_and_correct_the_rate) {
-  const Model model = open("v1.0_gpt_f32");
+  const Model model = open("v1.0_mlp_f32");
   for (const double true_rate : {63.5, 64.0, 64.3}) {
     StreamConfig config = config_of(model, 64.0);
     config.timestamped = 1;
@@ -397,7 +407,7 @@ TEST(time_stamps_place_results_and_correct_the_rate) {
 }
 
 TEST(samples_missing_by_the_time_stamps_are_a_gap) {
-  const Model model = open("v1.0_gpt_f32");
+  const Model model = open("v1.0_mlp_f32");
   StreamConfig config = config_of(model, 64.0);
   config.timestamped = 1;
   const std::vector<float> x = pulses(64 * 30, 64.0);
@@ -462,7 +472,7 @@ TEST(a_bad_acceleration_is_a_gap_that_leaves_no_trace) {
 }
 
 TEST(time_stamps_may_be_anything) {
-  const Model model = open("v1.0_gpt_f32");
+  const Model model = open("v1.0_mlp_f32");
   StreamConfig config = config_of(model, 64.0);
   config.timestamped = 1;
   Random random(4);
@@ -484,7 +494,7 @@ TEST(time_stamps_may_be_anything) {
 }
 
 TEST(streams_of_one_model_do_not_touch_each_other) {
-  const Model model = open("v1.0_gpt_f32");
+  const Model model = open(models()[0]);
   const StreamConfig config = config_of(model, 64.0);
   std::vector<std::vector<float>> signals;
   std::vector<std::vector<StreamResult>> expected;
