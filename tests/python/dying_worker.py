@@ -1,4 +1,4 @@
-"""Stands in for the reading of a file; a worker process loads this alone, which a test module would slow down."""
+"""Stands in for the reading of a file, in a module that a worker process loads quickly."""
 
 import os
 
