@@ -1,4 +1,4 @@
-# cmake -DRUN=... -DBENCH=... -DMODELS=... -DWORK=... -P test_run_program.cmake: ppgfast-run as a person uses it.
+# cmake -DRUN=... -DBENCH=... [-DLIMIT=BYTES] -DMODELS=... -DWORK=... -P test_run_program.cmake: ppgfast-run as a person uses it.
 function(run expected input) # then the arguments: the program's output into `output`, of the status `expected`
   execute_process(COMMAND ${RUN} ${ARGN} INPUT_FILE ${input} RESULT_VARIABLE result
     OUTPUT_VARIABLE output ERROR_VARIABLE errors)
@@ -35,6 +35,12 @@ file(WRITE ${WORK}/time.csv "${csv}")
 file(WRITE ${WORK}/plain.csv "${plain}\n")
 file(WRITE ${WORK}/gap.csv "${plain}nan\n${plain}")
 set(model ${MODELS}/v1.0_gpt_f32.ppgf)
+
+list(GET RUN -1 program) # behind the emulator, if any
+file(SIZE ${program} bytes)
+if(DEFINED LIMIT AND bytes GREATER LIMIT)
+  message(FATAL_ERROR "${program} has ${bytes} bytes, ${LIMIT} are allowed")
+endif()
 
 run(0 ${WORK}/plain.csv ${model} --rate 50)
 set(from_stdin "${output}")
