@@ -204,3 +204,10 @@ def test_an_accelerometer_without_a_rate_does_not_keep_the_ppg_from_being_read(r
     got = ppgfast.read(tmp_path / "a.npz")
     assert got.acc is None
     assert "accelerometer not used: its rate is" in got.metadata["notes"][0]
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("g", 1.0), ("mg", 1e-3), ("m/s2", 1 / STANDARD_GRAVITY)])
+def test_a_stated_unit_is_believed_whatever_the_size_of_the_numbers(unit, scale, tmp_path):
+    still = ACC - ACC.mean(0)
+    np.savez(tmp_path / "a.npz", ppg=PPG, fs=RATE, acc=still, acc_rate=ACC_RATE, acc_units=unit)
+    np.testing.assert_allclose(ppgfast.read(tmp_path / "a.npz").acc, still * scale)
