@@ -246,6 +246,7 @@ bool Stream::State::take_ppg(const PpgSample& sample, StreamResult* result) noex
         break;
       case Clock::Stamp::jump:
         index = std::min(index + lost, latest_sample);
+        start_time = std::min(start_time, sample.time);  // the clock may have been set back
         started = -1;
         last_reason = Reason::gap;
         break;
