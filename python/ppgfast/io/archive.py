@@ -8,8 +8,6 @@ from pathlib import Path
 from ppgfast.errors import RecordingError
 
 MAX_MEMBERS = 10_000
-MAX_RATIO = 1000  # deflate cannot do more than 1032; samples of a sensor never come near
-SMALL = 1 << 20  # bytes that may have any ratio
 
 
 def members(path: Path, limit: int | None) -> dict[str, zipfile.ZipInfo]:
@@ -26,11 +24,6 @@ def members(path: Path, limit: int | None) -> dict[str, zipfile.ZipInfo]:
             raise RecordingError(
                 f"{path.name}: the archive holds {info.filename[:60]!r}, a path that leads out of it: "
                 "not opened, get it from its publisher"
-            )
-        if info.file_size > max(SMALL, MAX_RATIO * info.compress_size):
-            raise RecordingError(
-                f"{path.name}: {info.filename[:60]!r} would grow from {info.compress_size:,} to "
-                f"{info.file_size:,} bytes, as no recording does: not opened"
             )
     total = sum(info.file_size for info in found)
     if limit is not None and total > limit:
