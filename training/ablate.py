@@ -247,10 +247,19 @@ def compare(config: AblateConfig) -> dict[str, Any]:
         "headline": HEADLINE[task],
         "windows": len(first["label"]),
         "subjects": len(np.unique(first["subject"])),
-        "student": config.student,
-        "teacher": config.teacher,
+        "student": without_folders(config.student),
+        "teacher": without_folders(config.teacher),
         "arms": arms,
     }
+
+
+def without_folders(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the name of a run in place of its path: where it lay is nobody's business."""
+    init = values.get("model", {}).get("init")
+    if init is None:
+        return dict(values)
+    path = Path(init)
+    return merged(values, {"model": {"init": path.parent.name if path.suffix else path.name}})
 
 
 def answers_of(config: AblateConfig, arm: str) -> list[dict[str, NDArray]]:

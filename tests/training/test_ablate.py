@@ -120,6 +120,12 @@ def test_results_of_another_config_are_refused(finished_study, tiny_hr):
         ablate(other, QUIET)
 
 
+def test_a_comparison_names_runs_and_no_folders():
+    for init in ("/home/me/runs/base", "/home/me/runs/base/best.safetensors"):
+        found = study.without_folders({"model": {"name": "gpt50k", "init": init}, "channels": 1})
+        assert found == {"model": {"name": "gpt50k", "init": "base"}, "channels": 1}
+
+
 def test_arms_are_checked_before_anything_runs(tiny_hr, tmp_path):
     config = config_of(tiny_hr, tmp_path, arms={"alone": {}, "typo": {"losses": {"morphologie": 1}}})
     with pytest.raises(ConfigError, match=r"tiny: typo: unknown key.*did you mean 'losses.morphology'"):
