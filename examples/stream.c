@@ -39,12 +39,6 @@ static void wait_for_packet(double speed) {
   nanosleep(&pause, NULL);
 }
 
-static void* aligned(size_t bytes) {
-  char* const block = malloc(bytes + 64);
-  if (block == NULL) exit(1);
-  return block + (64 - (size_t)block % 64);
-}
-
 int main(int count, char** arguments) {
   const double speed = count > 2 ? atof(arguments[2]) : 10.0;
   ppgfast_model* model = NULL;
@@ -52,6 +46,7 @@ int main(int count, char** arguments) {
   ppgfast_stream_config config;
   ppgfast_error error;
   size_t bytes = 0;
+  char* memory;
   int sent;
   if (count < 2) {
     fprintf(stderr, "usage: stream MODEL [SPEED]\n");
@@ -62,7 +57,12 @@ int main(int count, char** arguments) {
   ppgfast_stream_defaults(&config);
   config.sampling_rate = rate;
   if (ppgfast_stream_arena_bytes(model, &config, &bytes, &error) != PPGFAST_ok) stop(&error);
-  if (ppgfast_stream_init(model, &config, aligned(bytes), bytes, &stream, &error) != PPGFAST_ok) stop(&error);
+  memory = malloc(bytes + 64);
+  if (memory == NULL) return 1;
+  if (ppgfast_stream_init(model, &config, memory + 64 - (size_t)memory % 64, bytes, &stream, &error) !=
+      PPGFAST_ok) {
+    stop(&error);
+  }
 
   for (sent = 0; sent < seconds * rate; sent += packet) {
     float samples[packet];
@@ -82,6 +82,7 @@ int main(int count, char** arguments) {
       fflush(stdout);
     }
   }
+  free(memory);
   ppgfast_model_close(model);
   return 0;
 }
