@@ -3,6 +3,8 @@
 #   make test   C++ and Python tests
 #   make test-arm, make test-old-cpus, make test-mcu   C++ tests as other processors, under qemu
 #   make bench  speed, beside PyTorch and beside the runtimes that `make bench-peers` installs
+#   make bench-arm   instructions and modelled cycles on 64-bit ARM, against the committed ones (UPDATE=1 writes them)
+#   make wheel-aarch64   a wheel for 64-bit ARM Linux, tested under qemu
 #   make lint   formatting, style, types
 #   make format put the formatting right
 #   make clean  remove what was built
@@ -13,6 +15,7 @@ BIN := $(VENV)/bin
 JOBS ?= $(shell nproc)
 DATA ?=
 QUICK ?=
+UPDATE ?=
 MCUS ?= m4 m7 m33 m55
 CXX_FILES = $(shell find cpp tests/cpp -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.inl')
 PACKAGE_FILES := CMakeLists.txt $(shell find cmake cpp python -type f -not -name '*.so' -not -path '*/__pycache__/*')
@@ -21,7 +24,8 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 export CTEST_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: demo test test-cpp test-python test-arm test-mcu test-old-cpus sanitize bench bench-peers lint format clean
+.PHONY: demo test test-cpp test-python test-arm test-mcu test-old-cpus sanitize bench bench-arm bench-peers \
+  wheel-aarch64 lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m training.demo $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
@@ -62,6 +66,17 @@ test-python: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks
+
+bench-arm: $(VENV)/installed
+	@cmake/system_packages.sh $(PYTHON) aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user \
+	  llvm-mca-19:llvm-19
+	$(BIN)/cmake --preset aarch64
+	$(BIN)/cmake --build --preset aarch64 --target ppgfast_static
+	$(BIN)/python -m benchmarks.arm build/aarch64 $(if $(UPDATE),--update)
+
+wheel-aarch64: $(VENV)/installed
+	@cmake/system_packages.sh $(PYTHON) aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user
+	cmake/aarch64_wheel.sh $(BIN)/python cortex-a53=neon cortex-a76=neon_dot
 
 # The other runtimes. LiteRT's converter and its runtime do not share an environment: the second one converts.
 bench-peers: $(VENV)/installed build/litert/installed

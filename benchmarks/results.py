@@ -65,7 +65,7 @@ def read(path: Path) -> Results:
 
 def latest() -> Path:
     """The newest result file of the repository."""
-    found = sorted(RESULTS.glob("*.json"), key=lambda path: (path.stem[-10:], path.stem))
+    found = sorted(RESULTS.glob("*-????-??-??.json"), key=lambda path: (path.stem[-10:], path.stem))
     if not found:
         raise FileNotFoundError(f"no results in {RESULTS.relative_to(ROOT)}: run make bench first")
     return found[-1]
