@@ -170,7 +170,7 @@ def run(config: AblateConfig, job: Job, threads: int) -> None:
     asked = settings(config, job)
     result = finetune(asked, QUIET) if isinstance(asked, FinetuneConfig) else distill(asked, QUIET)
     answers, threshold = tested(asked, result.checkpoint)
-    np.savez_compressed(asked.out / TESTED, **answers)
+    np.savez_compressed(asked.out / TESTED, allow_pickle=False, **answers)
     path = report_of(config, job)
     path.parent.mkdir(parents=True, exist_ok=True)
     values = {

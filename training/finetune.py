@@ -82,8 +82,8 @@ def predict(
     """Raw outputs (n, C) of the windows `rows`, in eval mode; `stated` is the module's contract."""
 
     def raw(piece: NDArray) -> NDArray[np.float32]:
-        x = as_contracted(windows, piece, stated)  # (B, L) or (B, 4, L)
-        x = to_tensor(x, stated["scaling"], device, module.config.patch)
+        signal = as_contracted(windows, piece, stated)  # (B, L) or (B, 4, L)
+        x = to_tensor(signal, stated["scaling"], device, module.config.patch)
         return module(x).prediction.cpu().numpy()  # (B, C)
 
     was_training = module.training

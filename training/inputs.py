@@ -95,7 +95,7 @@ def _groups(windows: WindowSet, least: int) -> list[NDArray[np.int64]]:
     """Windows of each data set; where it is labelled for af, of subjects with it and of the others, unless
     either has fewer than `least` subjects."""
     owner = np.array([name.partition("/")[0] for name in subject_names(windows)])[windows.subject]
-    groups = []
+    groups: list[NDArray[np.int64]] = []
     for rows in (np.flatnonzero(owner == dataset) for dataset in np.unique(owner)):
         label, subject = windows.label[rows], windows.subject[rows]
         for_af = np.isfinite(label).any() and np.isin(label[np.isfinite(label)], (0, 1)).all()

@@ -175,7 +175,7 @@ def new_network(config: ModelConfig, windows: WindowSet, n_outputs: int) -> Mode
             patch=config.patch,
             n_outputs=n_outputs,
             channels=1 if windows.acc is None else 4,
-            **config.overrides,  # type: ignore[arg-type]
+            **config.overrides,
         )
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model: {error}") from None

@@ -32,16 +32,16 @@ def summary(p: ArrayLike, lowest: float = LOWEST, step: float = STEP) -> NDArray
 
     Bin k is the interval of width `step` around lowest + step * k; the median is linear inside its bin.
     """
-    p = np.asarray(p, dtype=np.float64)
-    p = p / p.sum(-1, keepdims=True)
-    rate = lowest + step * np.arange(p.shape[-1])
-    upper = p.cumsum(-1)  # (n, K) probability below the bin's upper edge
+    given: NDArray[np.float64] = np.asarray(p, dtype=np.float64)
+    chance = given / given.sum(-1, keepdims=True)
+    rate = lowest + step * np.arange(chance.shape[-1])
+    upper = chance.cumsum(-1)  # (n, K) probability below the bin's upper edge
     k = (upper >= 0.5).argmax(-1)[..., None]  # the median's bin
-    inside = np.take_along_axis(p, k, -1)
+    inside = np.take_along_axis(chance, k, -1)
     share = (0.5 - (np.take_along_axis(upper, k, -1) - inside)) / inside  # of the bin, from its lower edge
     median = rate[k[..., 0]] + step * (share[..., 0] - 0.5)
-    mean = p @ rate
-    variance = (p * np.square(rate - mean[..., None])).sum(-1)
+    mean = chance @ rate
+    variance = (chance * np.square(rate - mean[..., None])).sum(-1)
     return np.stack((median, np.sqrt(variance)), -1)
 
 
