@@ -1,4 +1,4 @@
-/* A wrist in thirty lines: packets of samples as a sensor would send them, a heart rate every hop.
+/* A wrist in a page: packets of samples as a sensor would send them, a heart rate every hop.
  *
  *   cc -std=c99 stream.c $(pkg-config --cflags --libs ppgfast) -lm -o stream
  *   ./stream model.ppgf [SPEED]        1: as a live sensor; 0: as fast as it goes (default 10)
