@@ -15,8 +15,8 @@ site=$folder/site
 
 unpack_python() {
   state=$folder/apt
-  rm -rf "$root" "$state"
-  mkdir -p "$root" "$state/lists/partial" "$state/archives/partial"
+  rm -rf "$root.part" "$state"
+  mkdir -p "$root.part" "$state/lists/partial" "$state/archives/partial"
   : >"$state/status"
   # The machine's own sources, for the other architecture.
   apt-get indextargets 'Created-By: Packages' --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' | sort -u |
@@ -30,12 +30,13 @@ unpack_python() {
   }
   apt update
   apt install -y --download-only "python$version-minimal" "libpython$version-stdlib" "libpython$version-dev" libstdc++6 ||
-    { echo "This Debian has no Python $version: take its own, make wheel-aarch64 PYTHON=/usr/bin/python3" >&2; exit 1; }
-  for package in "$state"/archives/*.deb; do dpkg-deb -x "$package" "$root"; done
+    { echo "This system's packages have no Python $version for arm64: make .venv with its own python3" >&2; exit 1; }
+  for package in "$state"/archives/*.deb; do dpkg-deb -x "$package" "$root.part"; done
   rm -rf "$state"
+  mv "$root.part" "$root"
 }
 
-[ -x "$root/usr/bin/python$version" ] || unpack_python
+[ -x "$root/usr/bin/python$version" ] || { rm -rf "$root" && unpack_python; }
 
 # The headers are those of the other Python too: pyconfig.h tells architectures apart.
 rm -f dist/ppgfast-*-linux_aarch64.whl

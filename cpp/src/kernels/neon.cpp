@@ -21,10 +21,6 @@ namespace {
 struct Products {
   static constexpr size_t kr = 2;
 
-  // Four outputs: two inputs each of q0 and of q1. Two products of bytes in [-127, 127] fit into 16 bits.
-  static int32x4_t dot(int32x4_t sum, int8x8_t w0, int8x8_t q0, int8x8_t w1, int8x8_t q1) {
-    return vpadalq_s16(sum, vmlal_s8(vmull_s8(w0, q0), w1, q1));
-  }
   // Four inputs. Loaded as a float they need not pass through a general register.
   static int16x4_t four(const int8_t* q) {
     float bytes;
@@ -44,10 +40,18 @@ struct Products {
         const int16x4_t q = four(x + r * stride);
         const int8x8_t q0 = vreinterpret_s8_s16(vdup_lane_s16(q, 0)),
                        q1 = vreinterpret_s8_s16(vdup_lane_s16(q, 1));
-        sum[r].a = dot(sum[r].a, vget_low_s8(w0_ab), q0, vget_low_s8(w1_ab), q1);
-        sum[r].b = dot(sum[r].b, vget_high_s8(w0_ab), q0, vget_high_s8(w1_ab), q1);
-        sum[r].c = dot(sum[r].c, vget_low_s8(w0_cd), q0, vget_low_s8(w1_cd), q1);
-        sum[r].d = dot(sum[r].d, vget_high_s8(w0_cd), q0, vget_high_s8(w1_cd), q1);
+        // Step by step for all sixteen outputs, so that a core that executes in order need not wait. Two
+        // products of bytes in [-127, 127] fit into 16 bits.
+        int16x8_t a = vmull_s8(vget_low_s8(w0_ab), q0), b = vmull_s8(vget_high_s8(w0_ab), q0),
+                  c = vmull_s8(vget_low_s8(w0_cd), q0), d = vmull_s8(vget_high_s8(w0_cd), q0);
+        a = vmlal_s8(a, vget_low_s8(w1_ab), q1);
+        b = vmlal_s8(b, vget_high_s8(w1_ab), q1);
+        c = vmlal_s8(c, vget_low_s8(w1_cd), q1);
+        d = vmlal_s8(d, vget_high_s8(w1_cd), q1);
+        sum[r].a = vpadalq_s16(sum[r].a, a);
+        sum[r].b = vpadalq_s16(sum[r].b, b);
+        sum[r].c = vpadalq_s16(sum[r].c, c);
+        sum[r].d = vpadalq_s16(sum[r].d, d);
       }
     }
   }
