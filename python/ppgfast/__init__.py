@@ -11,6 +11,7 @@ from ppgfast.model import Model, cpu, load
 
 if TYPE_CHECKING:
     from ppgfast import losses
+    from ppgfast.bundled import models
     from ppgfast.io import Recording, read
     from ppgfast.simulate import Simulation, ppg_simulate
 
@@ -24,6 +25,7 @@ __all__ = [
     "cpu",
     "load",
     "losses",
+    "models",
     "ppg_simulate",
     "read",
 ]
@@ -37,6 +39,8 @@ def __getattr__(name: str) -> object:
         return getattr(simulate, name)
     if name in ("Recording", "read"):
         return getattr(import_module("ppgfast.io"), name)
+    if name == "models":
+        return import_module("ppgfast.bundled").models
     if name == "losses":
         return import_module("ppgfast.losses")
     raise AttributeError(f"module 'ppgfast' has no attribute {name!r}")

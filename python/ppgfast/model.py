@@ -15,7 +15,7 @@ def load(path: str | os.PathLike[str] | bytes, *, isa: str | None = None) -> Mod
 
     Parameters
     ----------
-    path : a ``.ppgf`` file, or its bytes.
+    path : a ``.ppgf`` file, its bytes, or the name of a bundled model, one of ``ppgfast.models()``.
     isa : kernel table to use, one of ``cpu()["isas"]``; None takes the environment variable
         ``PPGFAST_FORCE_ISA`` and without it the fastest that this CPU runs.
 
@@ -30,7 +30,12 @@ def load(path: str | os.PathLike[str] | bytes, *, isa: str | None = None) -> Mod
         return _core.open_bytes(path, isa)
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path is a {type(path).__name__}, expected a path to a .ppgf file or its bytes")
-    return _core.open_file(os.fsdecode(path), isa)
+    name = os.fsdecode(path)
+    if not name.endswith(".ppgf"):
+        from ppgfast.bundled import file_of  # pathlib: who names a file need not wait for it
+
+        name = file_of(name)
+    return _core.open_file(name, isa)
 
 
 def cpu() -> dict[str, object]:

@@ -1,0 +1,28 @@
+"""The models that come with the package, and what is known of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["FOLDER", "file_of", "models"]
+
+FOLDER = Path(__file__).parent / "models"
+
+
+def models() -> dict[str, dict[str, Any]]:
+    """The bundled models: name -> card.
+
+    A card says what the model takes, which data it learned from under which licence, whom it was tested on
+    with which errors (by the core, on the very file), and what it must not be used for.
+    """
+    cards = sorted(FOLDER.glob("*.json"))
+    return {card.stem: json.loads(card.read_text(encoding="utf-8")) for card in cards}
+
+
+def file_of(name: str) -> str:
+    """The path of the bundled model of that name; a path that exists, and any other, stays as it is."""
+    file = FOLDER / f"{name}.ppgf"
+    is_name = Path(name).name == name and not Path(name).exists()
+    return str(file) if is_name and file.exists() else name
