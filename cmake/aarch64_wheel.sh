@@ -28,7 +28,8 @@ unpack_python() {
       -o Dir::Etc::sourceparts=- -o Dir::State="$state" -o Dir::State::status="$state/status" -o Dir::Cache="$state" \
       -o Debug::NoLocking=1 -o APT::Install-Recommends=0 -o APT::Sandbox::User="$(id -un)" "$@"
   }
-  apt update
+  # A mirror's list of security updates can be out of step with its packages; the release alone will do.
+  apt update || { sed -i '/-security/d' "$state/sources.list" && apt update; }
   apt install -y --download-only "python$version-minimal" "libpython$version-stdlib" "libpython$version-dev" libstdc++6 ||
     { echo "This system's packages have no Python $version for arm64: make .venv with its own python3" >&2; exit 1; }
   for package in "$state"/archives/*.deb; do dpkg-deb -x "$package" "$root.part"; done
