@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat
 
@@ -192,14 +192,16 @@ def test_the_spectral_peak_answers_every_window():
 
 
 @given(bpm=st.floats(50, 130), spread=st.floats(0.0, 0.25), seed=st.integers(0, 99))
+@example(bpm=50.0, spread=0.25, seed=0)
 @settings(deadline=None, max_examples=30)
 def test_pulse_intervals_are_those_of_the_beats(bpm, spread, seed):
     intervals = 60 / bpm * (1 + spread * np.random.default_rng(seed).uniform(-1, 1, 60))
     (found,) = metrics.pulse_intervals(pulses(intervals, 100, 10), 100)
     beats = np.cumsum(intervals)
     assert abs(beats[beats < 10].size - 1 - found.size) <= 2  # a beat at either end may be cut off
-    true = intervals[1 : 1 + found.size]
-    np.testing.assert_allclose(np.median(found), np.median(true), atol=0.05)
+    # The first interval that is found is one of the first three: beats at the edge may be cut off.
+    errors = [np.median(np.abs(intervals[first:][: found.size] - found)) for first in range(3)]
+    assert min(errors) < 0.05
 
 
 def test_pulse_intervals_are_finer_than_the_samples():

@@ -19,7 +19,7 @@ from ppgfast.cli.run import planned
 from ppgfast.cli.work import Format, _aligned, results
 from tests.python import dying_worker
 from tests.python.recordings import PPG, RATE, WRITERS
-from tests.python.test_cli import GPT, MODELS, call
+from tests.python.test_command_line import GPT, MODELS, call
 
 ACC = MODELS / "v1.0_gpt_acc_f32.ppgf"
 
