@@ -123,6 +123,26 @@ def test_a_stated_rate_that_the_times_contradict_is_refused(tmp_path):
         ppgfast.read(path)
 
 
+def test_a_rate_given_keeps_the_times_that_agree_with_it_and_their_gaps(tmp_path):
+    times = np.where(np.arange(N) < N // 2, TIME, TIME + 2.0)
+    path = write(tmp_path / "a.csv", "time_s,ppg\n" + rows(times.tolist(), PPG))
+    for rate in (RATE, 1.015 * RATE):
+        got = ppgfast.read(path, sampling_rate=rate)
+        assert got.sampling_rate == rate
+        np.testing.assert_allclose(got.timestamps, times, atol=1e-12)
+        assert got.metadata["notes"] == []
+    got = ppgfast.read(path, sampling_rate=50)
+    assert (got.sampling_rate, got.timestamps) == (50, None)
+    assert got.metadata["notes"] == ["times not used: they run at 64 Hz, not at the given 50 Hz"]
+
+
+def test_a_rate_given_stands_in_for_times_that_cannot_be_read(tmp_path):
+    path = write(tmp_path / "a.csv", "time_s,ppg\n" + rows([*TIME[:-2], TIME[-1], TIME[-2]], PPG))
+    got = ppgfast.read(path, sampling_rate=RATE)
+    assert got.timestamps is None
+    assert got.metadata["notes"] == [f"times not used: its time column 'time_s' goes back at sample {N - 1}"]
+
+
 @pytest.mark.parametrize(
     "head",
     ["# fs = 64\nppg\n", "Sampling Rate (Hz): 64\n\nppg\n", "% device X\n% sampling_frequency=64.0\nppg\n"],

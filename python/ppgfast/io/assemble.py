@@ -150,7 +150,7 @@ class Assembler:
 
     def _timing(self, channel: Channel, asked: float | None) -> Timing:
         if asked is not None:
-            return Timing(asked, None, channel.start, self._date(channel))
+            return self._at(channel, asked)
         found = self._stated_times(channel)
         rate = channel.rate or self.content.rate
         if rate is not None and not (np.isfinite(rate) and rate > 0):
@@ -169,13 +169,22 @@ class Assembler:
             )
         return Timing(float(rate), found.times, found.start, found.date)
 
-    def _date(self, channel: Channel) -> float | None:
-        """When the recording began, if its times can be read; its rate was given, so nothing hangs on it."""
+    def _at(self, channel: Channel, rate: float) -> Timing:
+        """The rate that the caller gave, with the file's times where they agree with it, else with a note."""
         try:
             found = self._stated_times(channel)
-        except RecordingError:
-            return None
-        return found.date if found else None
+        except RecordingError as error:
+            why = str(error).removeprefix(f"{self.file}: ").rpartition(": ")[0]
+            self.notes.append(f"times not used: {why}")
+            return Timing(rate, None, channel.start)
+        if found is None:
+            return Timing(rate, None, channel.start)
+        if abs(found.rate / rate - 1) > MISMATCH:
+            self.notes.append(
+                f"times not used: they run at {found.rate:.4g} Hz, not at the given {rate:g} Hz"
+            )
+            return Timing(rate, None, channel.start, found.date)
+        return Timing(rate, found.times, found.start, found.date)
 
     def _stated_times(self, channel: Channel) -> Timing | None:
         if channel.times is not None:
