@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 
 #include "ppgfast/ppgfast.h"
 
@@ -17,7 +18,8 @@ constexpr const char* usage =
     "\n"
     "  --rate HZ       sampling rate, 20 to 500\n"
     "  --int16         little-endian 16-bit samples of PPG instead of CSV\n"
-    "  --column N      column of the PPG in the CSV, from 1 (default 1); no number there: a missing sample\n"
+    "  --column N      column of the PPG, from 1, where the CSV has several; no number there: a missing "
+    "sample\n"
     "  --acc N         first of the three columns of the accelerometer, in g\n"
     "  --time N        column of the time stamps, in s\n"
     "  --hop S         time between results (default: the model's)\n"
@@ -28,7 +30,7 @@ constexpr const char* usage =
 struct Options {
   const char *model = nullptr, *file = "-", *isa = nullptr;
   bool int16 = false;
-  int column = 1, acc = 0, time = 0;
+  int column = 0, acc = 0, time = 0;  // from 1; 0: not given
   ppgfast_stream_config stream;
 };
 
@@ -117,31 +119,89 @@ void push(ppgfast_stream* stream, ppgfast_chunk chunk) {
   while (ppgfast_stream_push(stream, &chunk, &result) != 0) print(result);
 }
 
-// The number in a column (from 1) of a line; NaN if there is none.
-double field(const char* line, int number_of) {
-  for (int i = 1; i < number_of; ++i) {
+// What stands in a column (from 1) of a line; neither, if that is no number or the line ends before. "nan" is
+// one.
+struct Field {
+  bool number = false, empty = false;
+  double value = NAN;
+};
+
+Field field(const char* line, int column_of) {
+  for (int i = 1; i < column_of; ++i) {
     line = std::strchr(line, ',');
-    if (line++ == nullptr) return NAN;
+    if (line++ == nullptr) return {};
   }
   char* end = nullptr;
   const double value = std::strtod(line, &end);
-  return end == line ? NAN : value;
+  const char after = end[std::strspn(end, " \t")];
+  if (after != ',' && after != '\0') return {};
+  return end == line ? Field{false, true, NAN} : Field{true, false, value};
+}
+
+// A line before the first sample that neither begins with a digit nor holds the number looked for.
+bool is_header(const char* line, int ppg) {
+  const char* const start = line + std::strspn(line, " \t+-.");
+  return (*start < '0' || *start > '9') && !field(line, 1).number && !field(line, ppg).number;
+}
+
+[[noreturn]] void stop_at(long number, const char* line, int column_of) {
+  std::fprintf(stderr,
+               "ppgfast-run: line %ld gives no number in column %d: \"%.60s\"; "
+               "expected numbers with a decimal point, between commas\n",
+               number, column_of, line);
+  std::exit(1);
+}
+
+// The first line with numbers has what the options name.
+void check(long number, const char* line, const char* header, const Options& o) {
+  int columns = 1, titles = 1;
+  for (const char* c = line; *c != '\0'; ++c) columns += *c == ',';
+  for (const char* c = header; *c != '\0'; ++c) titles += *c == ',';
+  if (o.column == 0 && columns > 1) {
+    const char* const named = titles == columns ? header : line;
+    std::fprintf(stderr, "ppgfast-run: there are %d columns (%.200s): name that of the PPG with --column\n",
+                 columns, named);
+    std::exit(1);
+  }
+  for (const int c : {o.column != 0 ? o.column : 1, o.time, o.acc, o.acc != 0 ? o.acc + 2 : 0}) {
+    if (c == 0) continue;
+    const Field f = field(line, c);
+    if (!f.number && !f.empty) stop_at(number, line, c);
+  }
 }
 
 void run_csv(ppgfast_stream* stream, const Options& o, std::FILE* file) {
-  char line[4096];
-  for (bool first = true; std::fgets(line, sizeof(line), file) != nullptr; first = false) {
+  char line[4096], header[4096] = "", without[61] = "";
+  long number = 0, samples = 0, missing = 0, first_header = 0, first_missing = 0;
+  const int ppg = o.column != 0 ? o.column : 1;
+  while (std::fgets(line, sizeof(line), file) != nullptr) {
+    ++number;
     if (std::strchr(line, '\n') == nullptr && std::feof(file) == 0)
-      stop("a line is longer than 4095 characters");
-    const double x = field(line, o.column);
-    const bool header = first && std::isnan(x);
-    if (header || line[0] == '#' || line[0] == '\n') continue;
-    const auto sample = static_cast<float>(x);
+      stop("a line is longer than 4095 characters, or this is no text");
+    line[std::strcspn(line, "\r\n")] = '\0';
+    if (line[0] == '#' || line[0] == '\0') continue;
+    if (samples == 0 && is_header(line, ppg)) {
+      if (first_header == 0) {
+        first_header = number;
+        std::snprintf(without, sizeof(without), "%.60s", line);
+      }
+      std::snprintf(header, sizeof(header), "%s", line);
+      continue;
+    }
+    if (samples++ == 0) check(number, line, header, o);
+    const Field x = field(line, ppg);
+    if (!x.number && missing++ == 0) {
+      first_missing = number;
+      std::snprintf(without, sizeof(without), "%.60s", line);
+    }
+    const auto sample = static_cast<float>(x.value);
     float acc[3] = {};
-    for (int a = 0; o.acc != 0 && a < 3; ++a) acc[a] = static_cast<float>(field(line, o.acc + a));
-    const double time = o.time != 0 ? field(line, o.time) : 0.0;
+    for (int a = 0; o.acc != 0 && a < 3; ++a) acc[a] = static_cast<float>(field(line, o.acc + a).value);
+    const double time = o.time != 0 ? field(line, o.time).value : 0.0;
     push(stream, {&sample, 1, acc, o.acc != 0 ? 1u : 0u, o.time != 0 ? &time : nullptr});
   }
+  if (samples == 0 && first_header != 0) stop_at(first_header, without, ppg);
+  if (2 * missing > samples) stop_at(first_missing, without, ppg);
 }
 
 void run_int16(ppgfast_stream* stream, std::FILE* file) {
