@@ -15,15 +15,15 @@ import ppgfast
 PACKET = 0.25  # s
 
 
-def simulated() -> tuple[np.ndarray, float]:
+def simulated() -> tuple[np.ndarray, float, None]:
     heart_rate = ((0, 60, 120), (65, 70, 130))  # s, bpm
     record = ppgfast.ppg_simulate(duration=120, sampling_rate=64, heart_rate=heart_rate, seed=1)
-    return record.signal, record.sampling_rate
+    return record.signal, record.sampling_rate, None
 
 
-def recorded(path: str) -> tuple[np.ndarray, float]:
+def recorded(path: str) -> tuple[np.ndarray, float, np.ndarray | None]:
     recording = ppgfast.read(path)
-    return np.asarray(recording.signal, dtype=np.float32), recording.sampling_rate
+    return np.asarray(recording.signal, dtype=np.float32), recording.sampling_rate, recording.timestamps
 
 
 def main() -> None:
@@ -33,12 +33,12 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=10.0, help="1 is live, 0 as fast as it goes")
     arguments = parser.parse_args()
 
-    samples, rate = recorded(arguments.recording) if arguments.recording else simulated()
-    stream = ppgfast.load(arguments.model).stream(sampling_rate=rate)
-    for packet in np.array_split(samples, int(np.ceil(len(samples) / (PACKET * rate)))):
+    samples, rate, times = recorded(arguments.recording) if arguments.recording else simulated()
+    stream = ppgfast.load(arguments.model).stream(sampling_rate=rate, timestamps=times is not None)
+    for part in np.array_split(np.arange(len(samples)), int(np.ceil(len(samples) / (PACKET * rate)))):
         if arguments.speed > 0:
-            time.sleep(len(packet) / rate / arguments.speed)
-        for result in stream.push(packet):
+            time.sleep(len(part) / rate / arguments.speed)
+        for result in stream.push(samples[part], timestamps=None if times is None else times[part]):
             answer = f"{result.hr_bpm:6.1f} bpm  quality {result.quality:.2f}  {result.reason}"
             print(f"{result.t_end:6.1f} s  {answer}")
 
