@@ -89,7 +89,7 @@ class SharedStream {
       chunk.n_acc = static_cast<std::size_t>(array.shape(0));
     }
     chunk.times = check_timestamps(timestamps, chunk.n);
-    warn_of_rate();
+    if (!warn_of_rate()) throw py::error_already_set();
     if (chunk.times != nullptr && chunk.n > 0) last_time_ = chunk.times[chunk.n - 1];
 
     std::vector<StreamResult> results;
@@ -98,7 +98,12 @@ class SharedStream {
       StreamResult result;
       while (stream_->push(&chunk, &result)) results.push_back(result);
     }
-    return listed(results);
+    py::list list = listed(results);
+    if (!warn_of_rate()) {
+      PyErr_Clear();
+      warned_ = false;
+    }
+    return list;
   }
 
   void reset() {
@@ -163,15 +168,16 @@ class SharedStream {
     return t;
   }
 
-  // Said before any sample is taken, so that no result is lost where warnings are errors.
-  void warn_of_rate() {
+  // False where warnings are errors: it is raised before any sample of a push is taken, so that no result is
+  // lost; one that is due after the samples waits for the next push.
+  bool warn_of_rate() {
     const double measured = stream_->measured_rate(), stated = sampling_rate();
-    if (warned_ || measured == 0.0 || std::fabs(measured / stated - 1.0) <= 0.01) return;
-    warned_ = true;
+    if (warned_ || measured == 0.0 || std::fabs(measured / stated - 1.0) <= 0.01) return true;
     const std::string text = "the time stamps run at " + number_text(std::round(measured * 100.0) / 100.0) +
                              " Hz, sampling_rate is " + number_text(stated) +
                              " Hz: the stream follows the time stamps; correct the one that is wrong";
-    if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) != 0) throw py::error_already_set();
+    warned_ = true;
+    return PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) == 0;
   }
 
   static py::list listed(const std::vector<StreamResult>& results) {

@@ -471,6 +471,71 @@ TEST(a_bad_acceleration_is_a_gap_that_leaves_no_trace) {
   }
 }
 
+// A result at least every `longest` samples, of `x` with time stamps if there are any.
+void check_it_speaks(const StreamConfig& config, const std::vector<float>& x, std::int64_t longest,
+                     const std::vector<double>& times = {}) {
+  const Model model = open("v1.0_mlp_f32");
+  const Owned owned(model, config);
+  Chunk chunk;
+  chunk.ppg = x.data(), chunk.n = x.size(), chunk.times = times.empty() ? nullptr : times.data();
+  std::int64_t last = 0, pushed = 0;
+  for (Chunk part = chunk; pushed < static_cast<std::int64_t>(x.size());
+       ++part.ppg, part.times += chunk.times != nullptr, ++pushed) {
+    part.n = 1;
+    for (const StreamResult& r : push(owned.stream, part)) {
+      CHECK(has_answer(r) || r.reason == Reason::warming_up || r.reason == Reason::gap ||
+            r.reason == Reason::flat);
+      CHECK(pushed - last <= longest);
+      last = pushed;
+    }
+  }
+  CHECK(pushed - last <= longest);
+  owned.stream->reset();
+  CHECK(push(owned.stream, chunk).size() > x.size() / static_cast<std::size_t>(longest) / 2);
+}
+
+TEST(stretches_too_short_for_a_result_do_not_silence_a_stream) {
+  StreamConfig config = config_of(open("v1.0_mlp_f32"), 64.0);
+  config.hop = 4.0;
+  for (const std::size_t every : {2u, 32u, 200u}) {
+    std::vector<float> x = pulses(64 * 60, 64.0);
+    std::vector<double> times;
+    for (std::size_t i = 0; i < x.size(); ++i)
+      times.push_back(static_cast<double>(i + i / every * 64) / 64.0);
+    config.timestamped = 1;
+    check_it_speaks(config, x, 256 + static_cast<std::int64_t>(every), times);
+    config.timestamped = 0;
+    for (std::size_t i = 0; i < x.size(); i += every) x[i] = std::numeric_limits<float>::quiet_NaN();
+    check_it_speaks(config, x, 256 + static_cast<std::int64_t>(every));
+  }
+  std::vector<float> square;
+  for (int i = 0; i < 64 * 60; ++i) square.push_back(i / 160 % 2 == 0 ? 1000.0f : 1100.0f);
+  check_it_speaks(config, square, 256 + 32);
+}
+
+TEST(a_drift_is_no_pulse) {
+  const Model model = open("v1.0_gpt_f32");
+  StreamConfig config = config_of(model, 64.0);
+  config.min_quality = -1.0;
+  for (int kind = 0; kind < 3; ++kind) {
+    std::vector<float> x;
+    for (int i = 0; i < 64 * 120; ++i) {
+      x.push_back(static_cast<float>(kind == 0   ? 1e5 + i
+                                     : kind == 1 ? std::round(1e5 + 0.1 * i)
+                                                 : 1e5 * std::exp(-i / (64.0 * 60.0))));
+    }
+    const Owned owned(model, config);
+    std::size_t answers = 0;
+    for (const StreamResult& r : push(owned.stream, x)) {
+      if (!has_answer(r)) continue;
+      CHECK(r.reason == Reason::low_confidence);
+      CHECK_EQ(r.quality, 0.0f);
+      ++answers;
+    }
+    CHECK(answers > 100);
+  }
+}
+
 TEST(time_stamps_may_be_anything) {
   const Model model = open("v1.0_mlp_f32");
   StreamConfig config = config_of(model, 64.0);

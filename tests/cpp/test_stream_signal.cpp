@@ -235,10 +235,11 @@ TEST(quality_tells_a_pulse_from_noise) {
     pulse[i] = static_cast<float>(1e5 + std::sin(2 * pi * 1.3 * static_cast<double>(i) / 40.0));
     noise[i] = static_cast<float>(random.uniform());
   }
-  CHECK(quality(pulse.data(), 320, 40.0, scratch.data()) > 0.95f);
-  CHECK(quality(noise.data(), 320, 40.0, scratch.data()) < 0.4f);
+  CHECK(quality(pulse.data(), 320, 40.0, 0.9f, scratch.data()) > 0.95f);
+  CHECK(quality(noise.data(), 320, 40.0, 0.0f, scratch.data()) < 0.4f);
   const std::vector<float> flat(320, 7.0f);
-  CHECK_EQ(quality(flat.data(), 320, 40.0, scratch.data()), 0.0f);
+  CHECK_EQ(quality(flat.data(), 320, 40.0, 0.0f, scratch.data()), 0.0f);
+  CHECK_EQ(quality(pulse.data(), 320, 40.0, 1.1f, scratch.data()), 0.0f);  // 2 high, in steps of 1.1
 }
 
 }  // namespace

@@ -155,6 +155,12 @@ def test_noise_is_no_pulse():
     assert all(0 <= r.quality <= 1 for r in loud + model.stream(sampling_rate=RATE).push(samples))
 
 
+def test_a_drift_is_no_pulse():
+    samples = (1e5 + np.arange(7680)).astype(np.float32)
+    results = answered(model_of("gpt_f32").stream(sampling_rate=RATE).push(samples))
+    assert {(r.reason, r.quality) for r in results} == {("low_confidence", 0.0)}
+
+
 def test_results_are_a_table():
     first = model_of("mlp_f32").stream(sampling_rate=RATE).push(pulses(10))[0]
     assert first._fields == (
@@ -174,11 +180,18 @@ def test_time_goes_on_from_the_first_sample():
 def test_a_wrong_rate_is_reported_with_both_numbers():
     stream = model_of("gpt_f32").stream(sampling_rate=64, timestamps=True)
     times = 1000 + np.arange(64 * 60) / 62.0
-    stream.push(pulses(60), timestamps=times)
+    assert answered(stream.push(pulses(60), timestamps=times))  # where warnings are errors, it waits
     assert stream.measured_rate == pytest.approx(62, rel=1e-3)
     with pytest.warns(UserWarning, match=r"time stamps run at 62 Hz, sampling_rate is 64 Hz"):
         stream.push(np.empty(0, np.float32), timestamps=np.empty(0))
     stream.push(np.empty(0, np.float32), timestamps=np.empty(0))  # once is enough
+
+
+def test_a_recording_pushed_at_once_has_its_wrong_rate_reported():
+    stream = model_of("gpt_f32").stream(sampling_rate=64, timestamps=True)
+    with pytest.warns(UserWarning, match=r"time stamps run at 62 Hz, sampling_rate is 64 Hz"):
+        results = stream.push(pulses(60), timestamps=1000 + np.arange(64 * 60) / 62.0)
+    assert answered(results)
 
 
 def test_a_rate_that_is_right_is_not_reported():
@@ -229,7 +242,7 @@ STREAM_MISTAKES = [
     ({"sampling_rate": 64, "clip": 5}, TypeError, r"clip is 5, expected \(low, high\)"),
     ({"sampling_rate": 64, "clip": (5, 1)}, ValueError, "clip_low is 5, the bound is 1"),
     ({"sampling_rate": 64, "worn": (5, 1)}, ValueError, "worn_low is 5, the bound is 1"),
-    ({"sampling_rate": 64, "min_quality": 2}, ValueError, "min_quality is 2, the bound is 1"),
+    ({"sampling_rate": 64, "min_quality": 2}, ValueError, "min_quality is 2, the bound is 1: a limit is beyond the bound"),
     ({"sampling_rate": 64, "min_quality": -1}, ValueError, "min_quality is -1, the bound is 0"),
     ({"sampling_rate": 64, "first_sample": -1}, ValueError, "first_sample is -1"),
 ]

@@ -24,7 +24,10 @@ float dot(const float* a, const float* b, std::size_t n) noexcept {
 
 }  // namespace
 
-float quality(const float* window, std::size_t n, double rate, float* x) noexcept {
+float quality(const float* window, std::size_t n, double rate, float step, float* x) noexcept {
+  const auto ends = std::minmax_element(window, window + n);
+  if (*ends.second - *ends.first < 2.0f * step) return 0.0f;
+
   double sum = 0.0;
   for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(window[i]);
   const auto mean = static_cast<float>(sum / static_cast<double>(n));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -58,14 +59,15 @@ struct Stream::State : Stream {
   Ring signal[1 + axes];  // the last window, at the model's rate
   AccSample acc_last;
   std::int32_t acc_missing;
-  std::int64_t index;     // of the next sample
-  std::int64_t started;   // index of the first sample of the stretch, -1 between stretches
-  std::int64_t outputs;   // of the stretch
-  std::int64_t due;       // outputs at the next result
-  std::int64_t unusable;  // samples since the last stretch
-  double start_time;      // of the stream, s
-  Reason last_reason;     // why the last stretch ended; warming_up before the first
+  std::int64_t index;    // of the next sample
+  std::int64_t started;  // index of the first sample of the stretch, -1 between stretches
+  std::int64_t outputs;  // of the stretch
+  std::int64_t due;      // outputs at the next result
+  std::int64_t silent;   // samples since the last result
+  double start_time;     // of the stream, s
+  Reason last_reason;    // why the last stretch ended; warming_up before the first
   std::int32_t is_first;
+  float last, step;  // sample of the stretch, the smallest that two of them differed by
 
   bool has_acc() const noexcept { return model->config().channels > 1; }
   bool tracks() const noexcept {
@@ -76,6 +78,7 @@ struct Stream::State : Stream {
   void lay_out_signals(Arena& arena) noexcept;
   void lay_out_model(Arena& arena) noexcept;
   void start_stretch(float x) noexcept;
+  void take_usable(float x) noexcept;
   bool take_ppg(const PpgSample& sample, StreamResult* result) noexcept;
   void take_acc(const AccSample& sample) noexcept;
   bool take_output(StreamResult* result) noexcept;
@@ -230,10 +233,11 @@ void Stream::State::take_acc(const AccSample& sample) noexcept {
   for (std::size_t a = 0; acc_missing == 0 && started >= 0 && a < axes; ++a) acc[a].push(sample.axis[a]);
 }
 
-// True when a result comes of it: while samples are unusable, one every hop.
+// True when a result comes of it: where a stretch ends or none is, if the last is a hop ago.
 bool Stream::State::take_ppg(const PpgSample& sample, StreamResult* result) noexcept {
   const auto x = static_cast<float>(sample.value);
   Reason reason = gate.check(x);
+  bool jumped = false;
   if (has_acc() && acc_missing != 0 && reason == Reason::ok) reason = Reason::gap;
   if (config.timestamped != 0) {
     std::int64_t lost = 0;
@@ -249,13 +253,14 @@ bool Stream::State::take_ppg(const PpgSample& sample, StreamResult* result) noex
         start_time = std::min(start_time, sample.time);  // the clock may have been set back
         started = -1;
         last_reason = Reason::gap;
+        jumped = true;
         break;
       case Clock::Stamp::none:
         reason = Reason::gap;
         break;
     }
   }
-  ++index;
+  ++index, ++silent;
   const double now =
       config.timestamped != 0 ? clock.due() : static_cast<double>(index) / config.sampling_rate;
   if (is_first != 0) {
@@ -263,21 +268,30 @@ bool Stream::State::take_ppg(const PpgSample& sample, StreamResult* result) noex
     is_first = 0;
   }
   if (reason == Reason::ok) {
-    if (started < 0) start_stretch(x);
-    chain.push(x);
-    return false;
+    take_usable(x);
+    if (!jumped) return false;
+  } else {
+    started = -1;
+    last_reason = reason;
   }
-  started = -1;
-  last_reason = reason;
-  if (++unusable % hop_inputs != 0) return false;
-  place(now, index, reason, result);
+  if (silent < hop_inputs) return false;
+  silent = 0;
+  place(now, index, last_reason, result);
   return true;
+}
+
+void Stream::State::take_usable(float x) noexcept {
+  if (started < 0) start_stretch(x);
+  if (x != last) step = std::min(step, std::fabs(x - last));
+  last = x;
+  chain.push(x);
 }
 
 void Stream::State::start_stretch(float x) noexcept {
   started = index - 1;
   outputs = 0;
-  unusable = 0;
+  last = x;
+  step = std::numeric_limits<float>::infinity();
   due = (window + settling - 1) % hop + 1;  // so that the first whole window gives a result
   chain.restart(x);
   if (tracks()) tracker.reset();
@@ -295,6 +309,7 @@ bool Stream::State::take_output(StreamResult* result) noexcept {
   }
   if (++outputs != due) return false;
   due += hop;
+  silent = 0;
 
   // The next output lies where the window ends.
   const Resampler& at = chain.resampler();
@@ -334,7 +349,7 @@ void Stream::State::answer(StreamResult* result) noexcept {
     x = gathered;
   }
   model->outputs(x, 1, predictions, scratch);
-  result->quality = quality(x, m.window, m.sampling_rate, spare);
+  result->quality = quality(x, m.window, m.sampling_rate, step, spare);
   if (m.activation == Activation::distribution) {
     const float* probability = predictions;
     if (tracks()) tracker.push(predictions, belief), probability = belief;
