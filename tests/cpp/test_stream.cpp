@@ -514,7 +514,7 @@ TEST(stretches_too_short_for_a_result_do_not_silence_a_stream) {
 }
 
 TEST(a_drift_is_no_pulse) {
-  const Model model = open("v1.0_gpt_f32");
+  const Model model = open(models()[0]);
   StreamConfig config = config_of(model, 64.0);
   config.min_quality = -1.0;
   for (int kind = 0; kind < 3; ++kind) {

@@ -242,7 +242,7 @@ STREAM_MISTAKES = [
     ({"sampling_rate": 64, "clip": 5}, TypeError, r"clip is 5, expected \(low, high\)"),
     ({"sampling_rate": 64, "clip": (5, 1)}, ValueError, "clip_low is 5, the bound is 1"),
     ({"sampling_rate": 64, "worn": (5, 1)}, ValueError, "worn_low is 5, the bound is 1"),
-    ({"sampling_rate": 64, "min_quality": 2}, ValueError, "min_quality is 2, the bound is 1: a limit is beyond the bound"),
+    ({"sampling_rate": 64, "min_quality": 2}, ValueError, "the bound is 1: a limit is beyond the bound"),
     ({"sampling_rate": 64, "min_quality": -1}, ValueError, "min_quality is -1, the bound is 0"),
     ({"sampling_rate": 64, "first_sample": -1}, ValueError, "first_sample is -1"),
 ]
