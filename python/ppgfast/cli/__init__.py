@@ -1,4 +1,4 @@
-"""The command line: `ppgfast --help`. Needs typer and rich: `pip install 'ppgfast[cli]'`."""
+"""The command line: `ppgfast --help`. Needs typer and rich: extra `cli`."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("typer", "rich", "click"):
             raise
-        sys.exit(f"ppgfast: the command line needs {error.name}: pip install 'ppgfast[cli]'")
+        sys.exit(f"ppgfast: this needs {error.name}: pip install 'ppgfast[cli]', in a checkout '.[cli]'")
     app()

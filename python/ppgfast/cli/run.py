@@ -50,8 +50,9 @@ def run(
     """A row for every window of every file.
 
     Each has t_start and t_end in s, hr_bpm, hr_std, af_probability, quality, valid and the reason if not.
-    A file that cannot be read is reported and the others go on. The same command again skips files that are
-    done and have not changed since."""
+    A file that cannot be read is reported and the others go on. Results lie as the files lie below
+    the folder that they share: a result's place depends on the other files. The same command again skips
+    files that are done and have not changed since."""
     plan = planned(files, folder, out)
     with plain_errors():
         ppgfast.load(model)

@@ -223,7 +223,8 @@ def _require(library: str, kind: str) -> None:
         if (error.name or "").split(".")[0] != library:
             raise
         raise ModuleNotFoundError(
-            f"{kind} files are read by {library}, which is not installed: pip install 'ppgfast[io]'",
+            f"{kind} files are read by {library}, which is not installed: pip install 'ppgfast[io]', in a "
+            "checkout '.[io]'",
             name=library,
         ) from None
 
