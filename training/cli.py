@@ -21,6 +21,7 @@ from training import config as configs
 from training.config import C, ConfigError, Section
 from training.data.errors import DataError
 from training.data.prepare import PrepareConfig, Prepared
+from training.data.registry import DATA_SETS
 from training.data.simulated import SimulateConfig
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class SimulateVerb(SimulateConfig):
 class PrepareVerb(PrepareConfig):
     """A published data set, cut into windows."""
 
-    dataset: str = Field(description="name of the data set")
+    dataset: str = Field(description=f"one of {', '.join(DATA_SETS)}")
     source: Path = Field(description="folder with its published files")
     out: Path = Field(description="folder to write")
 
@@ -146,7 +147,7 @@ def simulate(
 
 @command("prepare")
 def prepare(
-    dataset: Annotated[str | None, typer.Argument(help="Name of the data set.")] = None,
+    dataset: Annotated[str | None, typer.Argument(help=f"One of {', '.join(DATA_SETS)}.")] = None,
     source: Annotated[Path | None, typer.Argument(help="Folder with its published files.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write.")] = None,
     config: Files = None,

@@ -136,7 +136,7 @@ class Training(Section):
     scaling: Scaling = Field("minmax", description="scaling of each window, part of the model's contract")
     channels: Literal[1, 4] = Field(1, description="1 = PPG alone; 4 = with the accelerometer's x, y, z")
     head: Literal["value", "bins"] = Field(
-        "value", description="hr: one number, or a distribution over bins of 2 bpm that tells its doubt"
+        "value", description="hr: value = one number; bins = a distribution over bins of 2 bpm"
     )
     model: ModelConfig = ModelConfig()
     optimiser: Optimiser = Optimiser()

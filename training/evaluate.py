@@ -120,7 +120,10 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> Evaluati
     folders = config.data or tuple(Path(folder) for folder in record["data"]["folders"])  # type: ignore[index]
     found = [entry for name, path in config.models.items() for entry in entries_of(name, path)]
     if config.track:
-        found += [tracked(entry) for entry in found if entry.distribution is not None]
+        over_bins = [tracked(entry) for entry in found if entry.distribution is not None]
+        if not over_bins:
+            (console or Console(stderr=True)).print("track=true: no model answers over bins, none is tracked")
+        found += over_bins
     windows = open_windows(folders, max((entry.channels for entry in found), default=1))
     task = windows.manifest["task"]
     entries = [baseline(task), *found]
@@ -359,23 +362,24 @@ HEADINGS = {
     "sensitivity_at_95": "sens@95",
 }
 CAPTIONS = {
-    "hr": "MAE and median of the error in bpm; MAE@80: of the 80 % most certain windows; in 5 bpm: share of "
-    "windows with an error of at most that",
+    "hr": "MAE and median of the error in bpm; in 5 bpm: share of windows with an error of at most that",
     "af": "thresholds from validation subjects; sens@95: sensitivity where specificity was 95 % there",
 }
 
 
 def table(evaluation: Evaluation) -> Table:
     """The numbers as people read them: value and 95 % interval over subjects."""
-    who = f"{len(evaluation.rows)} windows of {len(evaluation.subjects)} subjects that no model learned from"
+    people = f"{len(evaluation.subjects)} subject{'s' * (len(evaluation.subjects) != 1)}"
+    who = f"{len(evaluation.rows)} windows of {people} that no model learned from"
+    keys = [key for key in HEADINGS if any(key in row.metrics for row in evaluation.scores)]
+    certain = "; MAE@80: of the 80 % most certain windows" if "mae_80" in keys else ""
     shown = Table(
         title=f"{evaluation.task}: {who}",
-        caption=f"{CAPTIONS[evaluation.task]}; below: 95 % interval, drawing subjects",
+        caption=f"{CAPTIONS[evaluation.task]}{certain}; below: 95 % interval, drawing subjects",
     )
     for heading in ("model", "by"):
         shown.add_column(heading, overflow="fold")
     shown.add_column("params", justify="right")
-    keys = [key for key in HEADINGS if any(key in row.metrics for row in evaluation.scores)]
     for key in keys:
         shown.add_column(HEADINGS[key], justify="right", no_wrap=True)
     for row in evaluation.scores:

@@ -13,6 +13,7 @@ from training import config as configs
 from training import engine
 from training.cli import VERBS, app
 from training.data import windows as window_sets
+from training.data.registry import DATA_SETS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "training" / "configs"
@@ -33,6 +34,11 @@ def test_help_lists_every_key_of_a_verb(verb):
     text = run(verb, "--help")
     for key, _ in configs.described_keys(VERBS[verb]):
         assert key in text
+
+
+def test_prepare_names_the_data_sets_in_its_help():
+    text = run("prepare", "--help")
+    assert all(name in text for name in DATA_SETS)
 
 
 def test_help_of_the_program_lists_the_verbs():

@@ -66,7 +66,17 @@ def test_torch_and_cpp_stand_beside_the_baseline_on_held_out_subjects(hr_run, tm
     assert numbers["scores"][1]["metrics"]["mae"]["value"] == torch.metrics["mae"].value
     console = Console(record=True, width=120, file=io.StringIO())
     console.print(table(result))
-    assert "spectral peak" in console.export_text()
+    text = console.export_text()
+    assert "spectral peak" in text
+    assert "MAE@80" not in text
+    console.print(table(replace(result, subjects=["one"])))
+    assert "of 1 subject that" in " ".join(console.export_text().split())
+
+
+def test_a_tracker_without_a_distribution_is_said_to_be_left_out(hr_run):
+    console = Console(record=True, width=120, file=io.StringIO())
+    score(EvaluateConfig(bootstrap=20, models={"student": hr_run}, track=True), console)
+    assert "no model answers over bins" in console.export_text()
 
 
 def test_no_evaluated_window_is_of_a_subject_that_any_model_learned_from(tiny_hr, hr_run, tmp_path):
