@@ -4,6 +4,13 @@
 #include <new>
 
 std::atomic<long> allocations{0};
+std::atomic<long> refuse_at{-1};
+
+// The core takes memory by `new (std::nothrow)` and aligned_alloc.
+static bool refused() {
+  ++allocations;
+  return refuse_at >= 0 && refuse_at-- == 0;
+}
 
 void* operator new(std::size_t n) {
   ++allocations;
@@ -12,14 +19,18 @@ void* operator new(std::size_t n) {
   return block;
 }
 void* operator new[](std::size_t n) { return operator new(n); }
-void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return ++allocations, std::malloc(n); }
-void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return ++allocations, std::malloc(n); }
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
+  return refused() ? nullptr : std::malloc(n);
+}
+void* operator new[](std::size_t n, const std::nothrow_t&) noexcept {
+  return refused() ? nullptr : std::malloc(n);
+}
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete[](void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
 extern "C" void* aligned_alloc(std::size_t alignment, std::size_t n) noexcept {
-  ++allocations;
+  if (refused()) return nullptr;
   void* block = nullptr;
   return posix_memalign(&block, alignment, n) == 0 ? block : nullptr;
 }

@@ -9,43 +9,11 @@
 #include <thread>
 #include <vector>
 
+#include "allocations.hpp"
 #include "check.hpp"
-#include "cpu/select.hpp"
 #include "format/reader.hpp"
+#include "isas.hpp"
 #include "ppgfast/model.hpp"
-
-// Counts what is allocated, and can refuse: the core takes memory by `new (std::nothrow)` and aligned_alloc.
-namespace {
-std::atomic<long> allocations{0};
-std::atomic<long> refuse_at{-1};  // the allocation, counted from now, that fails
-bool refused() {
-  ++allocations;
-  return refuse_at >= 0 && refuse_at-- == 0;
-}
-}  // namespace
-
-void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
-  return refused() ? nullptr : std::malloc(n);
-}
-void* operator new[](std::size_t n, const std::nothrow_t&) noexcept {
-  return refused() ? nullptr : std::malloc(n);
-}
-void* operator new(std::size_t n) {
-  ++allocations;
-  void* block = std::malloc(n);
-  if (block == nullptr) throw std::bad_alloc();
-  return block;
-}
-void* operator new[](std::size_t n) { return operator new(n); }
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete[](void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t) noexcept { std::free(block); }
-void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
-extern "C" void* aligned_alloc(std::size_t alignment, std::size_t n) noexcept {
-  if (refused()) return nullptr;
-  void* block = nullptr;
-  return posix_memalign(&block, alignment, n) == 0 ? block : nullptr;
-}
 
 namespace {
 
@@ -100,16 +68,6 @@ struct Golden {
   std::size_t size = 0, batch = 0;
   std::vector<float> windows, answers;
 };
-
-std::vector<const char*> isas() {
-  cpu::Candidate candidate[cpu::max_candidates];
-  const std::size_t n = cpu::candidates(cpu::detect(), candidate);
-  std::vector<const char*> names;
-  for (std::size_t i = 0; i < n; ++i) {
-    if (candidate[i].supported) names.push_back(candidate[i].table->name);
-  }
-  return names;
-}
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;

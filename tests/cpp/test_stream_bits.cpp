@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "check.hpp"
-#include "cpu/select.hpp"
+#include "isas.hpp"
 #include "stream/trigonometry.hpp"
 #include "stream_cases.hpp"
 
@@ -61,17 +61,6 @@ std::uint64_t hash_of(const Model& model, double rate, bool timestamped) {
   return hash;
 }
 
-// Every kernel table that this CPU runs.
-std::vector<const char*> supported() {
-  cpu::Candidate candidate[cpu::max_candidates];
-  const std::size_t n = cpu::candidates(cpu::detect(), candidate);
-  std::vector<const char*> names;
-  for (std::size_t i = 0; i < n; ++i) {
-    if (candidate[i].supported) names.push_back(candidate[i].table->name);
-  }
-  return names;
-}
-
 struct Case {
   const char* model;
   double rate;
@@ -88,7 +77,7 @@ TEST(a_fixed_signal_has_one_hash_with_every_table) {
       {"v1.0_gpt_acc_f32", 62.4725, false, 0x43235223a4ae058eu},
       {"v1.0_tcn_acc_s8", 100.0, true, 0xa5928f2b5ecf0613u},
   };
-  for (const char* isa : supported()) {
+  for (const char* isa : isas()) {
     for (const Case& c : cases) {
       const std::uint64_t hash = hash_of(open(c.model, isa), c.rate, c.timestamped);
       if (!CHECK(hash == c.hash))

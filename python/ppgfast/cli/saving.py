@@ -26,7 +26,7 @@ def json_text(value: Any, *, indent: int | None = 2) -> str:
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """`path` holds its old bytes or all the new ones, also after a kill."""
+    """`path` holds either its old bytes or all the new ones, also after a kill or a power cut."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
