@@ -173,6 +173,11 @@ class DistillConfig(Training):
     tau: float = Field(2.0, gt=0, description="temperature of class probabilities (af)")
     tau_c: float | Literal["auto"] = Field("auto", description="temperature of morphology; auto = 1/sqrt(d)")
     unlabelled: bool = Field(True, description="let unlabelled windows of training subjects join in")
+    copies: int = Field(
+        4,
+        ge=1,
+        description="augment.time_scale: copies of each window at other speeds, all shown to the teacher",
+    )
 
     _one_teacher_folder = field_validator("teacher_data", mode="before")(as_list)
 
@@ -381,6 +386,8 @@ def described_keys(kind: type[Section], prefix: str = "") -> Iterator[tuple[str,
 def digest(config: Section) -> str:
     """Hash of every value that decides a run's result, but for paths: what they lead to is hashed apart."""
     values = config.model_dump(mode="json", exclude=PATHS)
+    if values.get("augment", {}).get("time_scale") == 1:
+        values.pop("copies", None)  # there are none
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

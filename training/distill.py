@@ -6,6 +6,8 @@ Four tiers (losses.py): labels, the teacher's outputs, its signal-level features
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from training import checkpoint, engine
 from training.augment import Augmenter
 from training.config import ConfigError, DistillConfig
+from training.data.windows import WindowSet
 from training.finetune import finish, monitor, numbers
 from training.inputs import (
     BINS,
@@ -31,6 +34,7 @@ from training.losses import DistillationLoss, bin_logits
 from training.models import Model, Outputs, widths
 from training.runs import Run, RunResult, begin, find_checkpoint
 from training.teacher_cache import Store, is_store, open_store, teacher_outputs, weights_hash
+from training.time_scale import Copies
 from training.tracker import LOWEST, STEP
 
 VECTORS = {
@@ -46,16 +50,14 @@ def distill(config: DistillConfig, console: Console | None = None, fresh: bool =
     Continues the run in `config.out` if it was cut off, and returns its result if it is over.
     Raises ConfigError for a teacher that does not fit the windows or learned from their test subjects.
     """
-    if config.augment.time_scale > 1:
-        raise ConfigError("augment.time_scale would part the signal from the teacher's answer; leave it at 1")
     run = begin("distill", config, fresh, teacher_identity(config))
     if run.result:
         return run.result
-    teacher = open_teacher(config, run, console)
+    teacher, *of_copies = open_teacher(config, run, console)
     seen = teacher.manifest["teacher"].get("subjects", [])
     check_unseen(seen, run.record["subjects"]["test"], str(config.teacher))
     with engine.reproducible(config.seed, run.device):
-        learner = Distillation(run, config, teacher)
+        learner = Distillation(run, config, teacher, of_copies)
         run.start()
         fit = engine.fit(learner, config.optimiser, config.seed, run.folder, run.device, console)
         return finish(run, fit, learner.validation)
@@ -69,24 +71,21 @@ def teacher_identity(config: DistillConfig) -> str:
     return weights_hash(module)
 
 
-def open_teacher(config: DistillConfig, run: Run, console: Console | None = None) -> Store:
-    """The teacher's stored outputs for the run's windows: given, cached, or computed now."""
+def open_teacher(config: DistillConfig, run: Run, console: Console | None = None) -> list[Store]:
+    """The teacher's stored outputs for the run's windows, given, cached or computed now.
+
+    With `augment.time_scale` those for each copy of the windows follow.
+    """
     if is_store(config.teacher):
-        store = open_store(config.teacher, run.windows)
+        if config.augment.time_scale > 1:
+            raise ConfigError(
+                f"{config.teacher} holds answers for the windows as they are; with a store "
+                "augment.time_scale must be 1, or give the teacher itself"
+            )
+        stores = [open_store(config.teacher, run.windows)]
     else:
-        module, meta = checkpoint.load(find_checkpoint(config.teacher))
-        contract_of(meta, config.teacher)
-        seen = run.windows
-        if config.teacher_data:
-            seen = open_windows(config.teacher_data, config.channels)
-            if rows_hash(seen) != rows_hash(run.windows):
-                raise ConfigError(
-                    "teacher_data holds other windows than data; prepare both with the same window and hop"
-                )
-        cache = config.cache or config.out.parent / "teacher_outputs"
-        store = teacher_outputs(
-            module, meta, seen, cache, config.taps.teacher, config.cache_dtype, run.device, console
-        )
+        stores = computed(config, run, console)
+    store = stores[0]
     if store.manifest["task"] != run.targets.task:
         raise ConfigError(
             f"{config.teacher}: a teacher for {store.manifest['task']}, the data are for {run.targets.task}"
@@ -95,7 +94,32 @@ def open_teacher(config: DistillConfig, run: Run, console: Console | None = None
         asked = [name for name in names if getattr(config.losses, name) > 0]
         if getattr(store, array) is None and asked:
             raise ConfigError(f"{config.teacher} holds predictions only; set losses.{asked[0]}=0")
-    return store
+    return stores
+
+
+def computed(config: DistillConfig, run: Run, console: Console | None) -> list[Store]:
+    """The outputs of a teacher that is a checkpoint, from the cache or computed now."""
+    module, meta = checkpoint.load(find_checkpoint(config.teacher))
+    contract_of(meta, config.teacher)
+    windows = run.windows
+    if config.teacher_data:
+        windows = open_windows(config.teacher_data, config.channels)
+        if rows_hash(windows) != rows_hash(run.windows):
+            raise ConfigError(
+                "teacher_data holds other windows than data; prepare both with the same window and hop"
+            )
+    sets = [windows]
+    if (copies := copies_of(config, windows)) is not None:
+        sets += [copies.windows(copy) for copy in range(1, 1 + copies.number)]
+    cache = config.cache or config.out.parent / "teacher_outputs"
+    tap, dtype = config.taps.teacher, config.cache_dtype
+    return [teacher_outputs(module, meta, each, cache, tap, dtype, run.device, console) for each in sets]
+
+
+def copies_of(config: DistillConfig, windows: WindowSet) -> Copies | None:
+    """The copies at other speeds that the config asks for."""
+    largest = config.augment.time_scale
+    return Copies(windows, largest, config.copies) if largest > 1 else None
 
 
 def align(student: Outputs, teacher: Outputs, mask: Tensor) -> tuple[Outputs, Outputs, Tensor]:
@@ -122,8 +146,12 @@ def align(student: Outputs, teacher: Outputs, mask: Tensor) -> tuple[Outputs, Ou
 class Distillation:
     """Training of a student and of the maps between its vectors and the teacher's."""
 
-    def __init__(self, run: Run, config: DistillConfig, teacher: Store) -> None:
+    def __init__(
+        self, run: Run, config: DistillConfig, teacher: Store, of_copies: Sequence[Store] = ()
+    ) -> None:
         self.run, self.config, self.teacher = run, config, teacher
+        self.stores = (teacher, *of_copies)
+        self.copies = copies_of(config, run.windows)
         self.rows = run.parts.train if config.unlabelled else run.rows("train")
         self.validation = run.rows("validation")
         self.monitor = monitor(run)
@@ -152,8 +180,12 @@ class Distillation:
         criterion.fit(known.feature, known.patches)
 
     def loss(self, rows: NDArray, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        signal, label = self.augmenter(rows, rng)
-        return self._loss(rows, signal, label)
+        if self.copies is None:
+            signal, label = self.augmenter(rows, rng)
+            return self._loss(rows, signal, label)
+        copy = rng.integers(len(self.stores), size=len(rows))
+        signal, label = self.copies.play(rows, copy)
+        return self._loss(rows, self.augmenter.change(signal, rng), label, copy)
 
     def validate(self) -> dict[str, float]:
         found = numbers(self.run, self.student, self.validation)
@@ -167,7 +199,9 @@ class Distillation:
     def save_best(self) -> None:
         self.run.save_best(self.student)
 
-    def _loss(self, rows: NDArray, signal: NDArray, label: NDArray) -> tuple[Tensor, dict[str, Tensor]]:
+    def _loss(
+        self, rows: NDArray, signal: NDArray, label: NDArray, copy: NDArray | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         run = self.run
         config = self.student.config
         x = to_tensor(signal, run.config.scaling, run.device, config.patch)  # (B, L) or (B, N, 4*P)
@@ -175,12 +209,24 @@ class Distillation:
         patches = x.view(len(x), config.n_patches, -1)[..., : config.patch]  # (B, N, P), the PPG's
         mask = patches.amax(-1) > patches.amin(-1)  # (B, N), flat patches have no shape to learn
         target = run.targets.encode(label).to(run.device)
-        answer, known, mask = align(answer, self._targets(rows), mask)
+        answer, known, mask = align(answer, self._targets(rows, copy), mask)
         return self.criterion(answer, known, target, mask)
 
-    def _targets(self, rows: NDArray) -> Outputs:
+    def _known(self, rows: NDArray, copy: NDArray | None) -> Outputs:
+        """The teacher's outputs for the windows `rows` as they are, or for copy (B,) of them."""
+        if copy is None:
+            return self.teacher.outputs(rows, self.run.device)
+        order = np.argsort(copy, kind="stable")
+        parts = [
+            store.outputs(rows[order[copy[order] == k]], self.run.device)
+            for k, store in enumerate(self.stores)
+        ]
+        back = torch.from_numpy(np.argsort(order)).to(self.run.device)
+        return Outputs(*(torch.cat(part)[back] for part in zip(*parts, strict=True)))
+
+    def _targets(self, rows: NDArray, copy: NDArray | None = None) -> Outputs:
         """The teacher's outputs with heart rates in the student's units: standardised, or logits of bins."""
-        known = self.teacher.outputs(rows, self.run.device)
+        known = self._known(rows, copy)
         targets, prediction = self.run.targets, known.prediction
         if targets.task == "hr" and prediction.shape[1] == BINS and not targets.bins:
             bpm = Targets("hr", LOWEST, STEP, BINS).decode(prediction.cpu().numpy())

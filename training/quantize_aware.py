@@ -177,7 +177,7 @@ def quantize(config: QuantizeConfig, console: Console | None = None, fresh: bool
     run = Int8Run(**vars(begin("quantize", asked, fresh, identity)), source=source)
     if run.result:
         return run.result
-    teacher = open_teacher(asked, run, console)
+    (teacher,) = open_teacher(asked, run, console)
     for learned, who in (
         (record["subjects"]["train"] + record["subjects"]["validation"], folder),
         (teacher.manifest["teacher"].get("subjects", []), asked.teacher),
@@ -198,7 +198,7 @@ def settings(config: QuantizeConfig, record: dict[str, Any]) -> DistillConfig:
     values["data"] = config.data or record["data"]["folders"]
     values["teacher"] = config.teacher or config.source
     values["losses"] = {**config.losses.model_dump(), "feature": 0, "morphology": 0, "rhythm": 0}
-    values["augment"] = {**values["augment"], "time_scale": 1.0}  # as `distill` asks for
+    values["augment"] = {**values["augment"], "time_scale": 1.0}  # one store is enough
     return build(DistillConfig, values, "quantize")
 
 

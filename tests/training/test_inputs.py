@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training import inputs
-from training.augment import Augmenter, successors
+from training.augment import Augmenter
 from training.config import Augment, ConfigError, Split
 from training.data.windows import concatenate
 from training.inputs import PARTS, Targets
@@ -186,13 +186,6 @@ def test_time_scaling_goes_both_ways_where_samples_follow_and_only_slower_where_
     inner, last = np.zeros(200, int), np.full(200, 7)
     assert (draw(windows, inner, time_scale=1.4)[1] > windows.label[0]).mean() > 0.3
     assert (draw(windows, last, time_scale=1.4)[1] <= windows.label[7]).all()
-
-
-def test_successors_stay_in_the_record_and_touch_the_window():
-    windows = tiny_windows(subjects=2, windows=8)
-    found = successors(windows)
-    assert list(found[:8]) == [4, 5, 6, 7, 7, 7, 7, 7]  # 8 s windows every 2 s: the fourth next one touches
-    assert list(found[8:]) == [12, 13, 14, 15, 15, 15, 15, 15]
 
 
 def test_the_samples_after_a_window_come_from_its_successor():

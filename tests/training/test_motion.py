@@ -122,7 +122,7 @@ def test_teachers_and_students_need_not_share_a_head(folder, tmp_path, teacher, 
     values = {**MOTION, "head": head, "model": SMALL}
     config = DistillConfig(data=folder / "data", out=tmp_path / "run", teacher=folder / teacher, **values)
     run = begin("distill", config)
-    learner = Distillation(run, config, open_teacher(config, run))
+    learner = Distillation(run, config, *open_teacher(config, run))
     rows = np.array([1, 30, 50])
     told = learner._targets(rows).prediction
     module, meta = checkpoint.load(folder / teacher / "best.safetensors")
