@@ -231,14 +231,16 @@ def compare(config: AblateConfig) -> dict[str, Any]:
     known = {key: first[key] for key in ("label", "subject")}
     pooled = {BASELINE: [{**known, "prediction": first[BASELINE]}], **pooled}
     draw = partial(drawn, config=config)
-    arms = {}
+    references = {config.reference, *config.references.values()}
+    arms: dict[str, Any] = {}
     for arm, seeds in pooled.items():
         told = [key for key in SCORES[task] if set(SCORES[task][key][1]) <= seeds[0].keys()]
         arms[arm] = {"seeds": len(seeds), **{key: draw(partial(score, key), [seeds]) for key in told}}
-        if arm in config.arms and arm != config.reference and config.reference in pooled:
-            both = paired(seeds, pooled[config.reference])
+        over = config.references.get(arm, config.reference)
+        if arm in config.arms and arm not in references and over in pooled:
+            both = paired(seeds, pooled[over])
             arms[arm]["gain"] = draw(partial(gain, task), both)
-            arms[arm]["paired_seeds"] = len(both[0])
+            arms[arm] |= {"over": over, "paired_seeds": len(both[0])}
     return {
         "study": config.study,
         "task": task,

@@ -99,7 +99,9 @@ class Augment(Section):
 class ModelConfig(Section):
     """Which network; its input and output sizes follow from the data."""
 
-    name: str = Field("gpt1m", description="gpt19m, gpt1m, gpt250k, gpt50k, papagei, tcn5k, mlp or linear")
+    name: str = Field(
+        "gpt1m", description="gpt19m, gpt1m, gpt250k, gpt50k, stream50k, papagei, tcn5k, mlp or linear"
+    )
     patch: int = Field(40, ge=1, description="samples per patch")
     init: Path | None = Field(
         None, description="checkpoint or run to start from (heads that differ start anew)"
@@ -137,6 +139,9 @@ class Training(Section):
     channels: Literal[1, 4] = Field(1, description="1 = PPG alone; 4 = with the accelerometer's x, y, z")
     head: Literal["value", "bins"] = Field(
         "value", description="hr: value = one number; bins = a distribution over bins of 2 bpm"
+    )
+    sequence: int = Field(
+        8, ge=1, description="models for streams: windows that follow each other, learned as one signal"
     )
     model: ModelConfig = ModelConfig()
     optimiser: Optimiser = Optimiser()
@@ -278,8 +283,18 @@ class AblateConfig(Section):
         min_length=1, description="name -> keys of distill in which an arm differs"
     )
     reference: str = Field("alone", description="the arm that others are compared with")
+    references: dict[str, str] = Field(
+        default_factory=dict, description="arm -> the arm that it is compared with instead"
+    )
 
     _one_folder = field_validator("data", mode="before")(as_list)
+
+    @model_validator(mode="after")
+    def _known_references(self) -> AblateConfig:
+        for name in (*self.references, *self.references.values()):
+            if name not in self.arms:
+                raise ValueError(f"references names {name}, expected arms: {', '.join(self.arms)}")
+        return self
 
     @field_validator("arms")
     @classmethod

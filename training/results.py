@@ -38,7 +38,7 @@ SCORED = {
     "gain": "gain",
 }
 STUDY_NOTE = (
-    "gain: relative improvement of {what} over `{reference}`, same folds and seeds, the same drawn subjects "
+    "gain: relative improvement of {what} over {reference}, same folds and seeds, the same drawn subjects "
     "on both sides. {windows:,} windows of {subjects} subjects, {folds} folds of subjects, scores pooled "
     "over folds and averaged over seeds."
 )
@@ -70,11 +70,15 @@ def study(found: dict[str, Any]) -> str:
     """The table of a study: an arm per row."""
     arms = found["arms"]
     keys = [key for key in SCORED if any(key in row for row in arms.values())]
-    lines = [header(["arm", "seeds", *(SCORED[key] for key in keys)])]
+    overs = {row["over"] for row in arms.values() if "over" in row} or {found["reference"]}
+    several = ["over"] if len(overs) > 1 else []
+    lines = [header(["arm", "seeds", *(SCORED[key] for key in keys), *several])]
     for arm, row in arms.items():
-        lines.append(line([arm, str(row["seeds"]), *(cell(row.get(key), key) for key in keys)]))
+        numbers = [cell(row.get(key), key) for key in keys]
+        lines.append(line([arm, str(row["seeds"]), *numbers, *(row.get(key, "-") for key in several)]))
     what = "the mean absolute error" if found["task"] == "hr" else "1 - AUROC"
-    return "\n".join([*lines, "", STUDY_NOTE.format(what=what, **found)])
+    reference = "the arm in the last column" if several else f"`{overs.pop()}`"
+    return "\n".join([*lines, "", STUDY_NOTE.format(**{**found, "what": what, "reference": reference})])
 
 
 def evaluation(found: dict[str, Any]) -> str:
@@ -140,7 +144,8 @@ def gains(found: dict[str, Any]) -> Figure | None:
         axes.plot(100 * gain["value"], place, "o", color=colour)
     axes.axvline(0, color=COLOURS["peak"], linewidth=1)
     axes.set_yticks(range(len(rows)), list(reversed(rows)))
-    axes.set_xlabel(f"improvement over {found['reference']} (%)")
+    overs = {row.get("over", found["reference"]) for row in found["arms"].values() if "gain" in row}
+    axes.set_xlabel(f"improvement over {overs.pop() if len(overs) == 1 else 'its reference'} (%)")
     return figure
 
 

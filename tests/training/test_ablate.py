@@ -2,6 +2,8 @@
 
 import io
 import json
+import shutil
+from itertools import product
 
 import numpy as np
 import pytest
@@ -111,6 +113,24 @@ def test_a_part_of_a_study_says_what_is_left_and_compares_what_is_there(tiny_hr,
     ablate(config, seen)
     assert len(trained) == 3
     assert "10 of 10 runs done" in seen.export_text()
+
+
+def test_an_arm_is_compared_with_its_own_reference(finished_study):
+    config, compared = finished_study
+    arms = {**config.arms, "twin": config.arms["global"], "own": config.arms["alone"]}
+    other = config.model_copy(update={"arms": arms, "references": {"twin": "own"}})
+    for arm, source in (("twin", "global"), ("own", "alone")):
+        for fold, seed in product(range(2), range(2)):
+            old, new = Job(source, fold, seed), Job(arm, fold, seed)
+            folder = settings(other, new).out
+            shutil.copytree(settings(config, old).out, folder)
+            shutil.copy(study.report_of(config, old), study.report_of(other, new))
+    found = compare(other)["arms"]
+    assert found["twin"]["gain"] == compared["arms"]["global"]["gain"]
+    assert (found["global"]["over"], found["twin"]["over"]) == ("alone", "own")
+    assert "gain" not in found["own"]
+    with pytest.raises(ValueError, match="references names nobody, expected arms: alone, global"):
+        AblateConfig.model_validate({**config.model_dump(), "references": {"global": "nobody"}})
 
 
 def test_results_of_another_config_are_refused(finished_study, tiny_hr):

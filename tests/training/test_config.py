@@ -99,7 +99,7 @@ def test_words_and_paths_need_no_quotes():
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
 def test_shipped_files_give_configs(file):
-    required = {**NEEDED, "teacher": "t", "dataset": "bidmc", "source": "s", "model": "m"}
+    required = {**NEEDED, "teacher": "t", "dataset": "bidmc", "source": "s", "model": "m", "study": "s"}
     tables = configs.read_file(file, VERBS)
     assert tables
     for verb in tables:
@@ -109,6 +109,21 @@ def test_shipped_files_give_configs(file):
         config = configs.load(kind, verb, [file], (), flags, VERBS)
         if isinstance(config, configs.AblateConfig):
             assert all(settings(config, job).seed == job.seed for job in jobs_of(config))
+
+
+@pytest.mark.parametrize("task", ["hr", "af"])
+def test_more_arms_join_a_study_and_keep_what_it_has(task):
+    base, *more = [SHIPPED[0].with_name(f"ablate_{name}.toml") for name in (task, "details", "students")]
+    alone, together = (
+        configs.load(configs.AblateConfig, "ablate", files, (), NEEDED, VERBS)
+        for files in ([base], [base, *more])
+    )
+    assert together.study == alone.study
+    before = {job.name: configs.digest(settings(alone, job)) for job in jobs_of(alone)}
+    after = {job.name: configs.digest(settings(together, job)) for job in jobs_of(together)}
+    assert before.items() < after.items()
+    arms = {name: hashed for name, hashed in after.items() if name.endswith("-f0-s0")}
+    assert len(set(arms.values())) == len(arms)  # no arm repeats another
 
 
 def test_the_defaults_are_the_published_schedule():

@@ -62,3 +62,14 @@ def test_page_and_pictures_follow_from_the_files(tmp_path):
     results.main(folder)  # the same files, the same bytes
     assert (tmp_path / "results.md").read_text() == page
     assert {path.name: path.read_bytes() for path in folder.glob("*.svg")} == pictures
+
+
+def test_arms_with_references_of_their_own_say_which(tmp_path):
+    gain = {"value": 0.2, "low": 0.1, "high": 0.31}
+    arms = {name: {"seeds": 1, "mae": INTERVAL} for name in ("alone", "full", "big", "big-full")}
+    arms["full"] |= {"gain": gain, "over": "alone"}
+    arms["big-full"] |= {"gain": gain, "over": "big"}
+    found = {"study": "two", "task": "hr", "folds": 2, "reference": "alone", "windows": 10, "subjects": 4}
+    text = results.study({**found, "arms": arms})
+    assert "| big-full | 1 | 6.54 (5.50 to 7.50) | 20.0 % (10.0 to 31.0) | big |" in text
+    assert "over the arm in the last column" in text
