@@ -8,27 +8,30 @@ from scipy.spatial.transform import Rotation
 
 from training.config import Augment
 from training.data.windows import WindowSet
-from training.inputs import signals
+from training.sequences import Sequences
 from training.time_scale import TimeScale
 
 
 class Augmenter:
     """Draws each change anew for each window, from the generator that the engine seeds per step."""
 
-    def __init__(self, config: Augment, windows: WindowSet) -> None:
+    def __init__(self, config: Augment, windows: WindowSet, sequences: Sequences | None = None) -> None:
         self.config = config
         self.windows = windows
+        self.sequences = sequences or Sequences(windows)
         self.scale = TimeScale(windows, config.time_scale)
 
     def __call__(
         self, rows: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Signals, (B, L) or (B, 4, L), and labels (B,) of the windows `rows`."""
+        """Signals, (B, L) or (B, 4, L), and labels (B,) of the windows `rows`, or of the sequences of windows
+        that begin there, with all labels of a sequence side by side."""
         if self.config.time_scale > 1:
             pace, place = rng.uniform(-1, 1, len(rows)), rng.random(len(rows))
             played, label = self.scale.play(rows, pace, place)
             return self.change(played, rng), label
-        return self.change(signals(self.windows, rows), rng), self.windows.label[rows]
+        members = self.sequences.members(rows)
+        return self.change(self.sequences.signals(rows), rng), self.windows.label[members]
 
     def change(self, all_signals: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
         """Signals (B, L) or (B, 4, L) with every change but that of speed."""

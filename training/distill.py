@@ -33,6 +33,7 @@ from training.inputs import (
 from training.losses import DistillationLoss, bin_logits
 from training.models import Model, Outputs, widths
 from training.runs import Run, RunResult, begin, find_checkpoint
+from training.sequences import Sequences
 from training.teacher_cache import Store, is_store, open_store, teacher_outputs, weights_hash
 from training.time_scale import Copies
 from training.tracker import LOWEST, STEP
@@ -152,10 +153,11 @@ class Distillation:
         self.run, self.config, self.teacher = run, config, teacher
         self.stores = (teacher, *of_copies)
         self.copies = copies_of(config, run.windows)
-        self.rows = run.parts.train if config.unlabelled else run.rows("train")
+        self.sequences = run.sequences
+        self.rows = self.sequences.starts(run.parts.train if config.unlabelled else run.rows("train"))
         self.validation = run.rows("validation")
         self.monitor = monitor(run)
-        self.augmenter = Augmenter(config.augment, run.windows)
+        self.augmenter = Augmenter(config.augment, run.windows, self.sequences)
         self.student: Model = run.network()
         try:
             criterion = DistillationLoss(
@@ -182,7 +184,7 @@ class Distillation:
     def loss(self, rows: NDArray, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         if self.copies is None:
             signal, label = self.augmenter(rows, rng)
-            return self._loss(rows, signal, label)
+            return self._loss(self.sequences.members(rows), signal, label)
         copy = rng.integers(len(self.stores), size=len(rows))
         signal, label = self.copies.play(rows, copy)
         return self._loss(rows, self.augmenter.change(signal, rng), label, copy)
@@ -202,11 +204,13 @@ class Distillation:
     def _loss(
         self, rows: NDArray, signal: NDArray, label: NDArray, copy: NDArray | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        run = self.run
+        run, sequences = self.run, Sequences(self.run.windows, len(rows) // len(signal))
         config = self.student.config
         x = to_tensor(signal, run.config.scaling, run.device, config.patch)  # (B, L) or (B, N, 4*P)
-        answer = Outputs(*(part.float() for part in self.student(x, tap=self.config.taps.student)))
-        patches = x.view(len(x), config.n_patches, -1)[..., : config.patch]  # (B, N, P), the PPG's
+        answer = sequences.answers(self.student, x, self.config.taps.student)
+        answer = Outputs(*(part.float() for part in answer))
+        x = sequences.cut(x)
+        patches = x.reshape(len(x), config.n_patches, -1)[..., : config.patch]  # (B, N, P), the PPG's
         mask = patches.amax(-1) > patches.amin(-1)  # (B, N), flat patches have no shape to learn
         target = run.targets.encode(label).to(run.device)
         answer, known, mask = align(answer, self._targets(rows, copy), mask)

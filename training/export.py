@@ -19,8 +19,8 @@ from training.quantize import quantize_tensors
 
 PRECISIONS = {"f32": 0, "s8": 1}
 # Signals in a window that the core runs: the PPG, and with it the accelerometer's axes.
-CHANNELS = {"linear": (1,), "mlp": (1,), "gpt": (1, 4), "papagei": (1,), "tcn": (1, 4)}
-KINDS = {"linear": 0, "mlp": 1, "gpt": 2, "papagei": 3, "tcn": 4}
+CHANNELS = {"linear": (1,), "mlp": (1,), "gpt": (1, 4), "papagei": (1,), "tcn": (1, 4), "streamgpt": (1,)}
+KINDS = {"linear": 0, "mlp": 1, "gpt": 2, "papagei": 3, "tcn": 4, "streamgpt": 5}
 SCALINGS = {"none": 0, "minmax": 1, "zscore": 2}
 TASKS = {"none": 0, "hr": 1, "af": 2}
 UNITS = {"none": 0, "bpm": 1, "probability": 2}
@@ -31,6 +31,7 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "gpt": ("d_model", "n_layers", "n_heads"),
     "papagei": ("base_filters", "n_blocks", "d_classifier"),
     "tcn": ("d_model", "n_blocks"),
+    "streamgpt": ("d_model", "n_layers", "n_heads", "reach"),
     "mlp": ("d_hidden",),
     "linear": (),
 }
@@ -60,6 +61,12 @@ TCN_TENSORS: dict[str, str | None] = {
     r"((?:bn|block\.\d+\.bn_[12])\.(?:weight|bias))": r"\1",
     r"(bn|block\.\d+\.bn_[12])\.running_(mean|var)": r"\1.\2",
 }
+STREAMGPT_TENSORS: dict[str, str | None] = {
+    r"(norm|(?:patch|head)\.(?:weight|bias))": r"\1",
+    r"layer\.(\d+)\.(attention\.(?:norm|age))": r"layer.\1.\2",
+    r"layer\.(\d+)\.(attention\.(?:query|key|value|out)\.(?:weight|bias))": r"layer.\1.\2",
+    r"layer\.(\d+)\.(ffn\.(?:norm|(?:up|down)\.(?:weight|bias)))": r"layer.\1.\2",
+}
 MLP_TENSORS: dict[str, str | None] = {
     r"bn\.num_batches_tracked": None,
     r"((?:hidden|out)\.(?:weight|bias))": r"\1",
@@ -71,6 +78,7 @@ TENSORS = {
     "gpt": GPT_TENSORS,
     "papagei": PAPAGEI_TENSORS,
     "tcn": TCN_TENSORS,
+    "streamgpt": STREAMGPT_TENSORS,
     "mlp": MLP_TENSORS,
     "linear": LINEAR_TENSORS,
 }
@@ -194,6 +202,11 @@ def to_ppgf(
         raise ValueError(
             f"the {shape.kind} takes {shape.channels} channels, and the core runs one of that kind with "
             f"{' or '.join(map(str, CHANNELS[shape.kind]))}"
+        )
+    if shape.kind == "streamgpt" and (stated.scaling != "none" or stated.hop % shape.patch):
+        raise ValueError(
+            f"scaling is {stated.scaling!r} and hop {stated.hop}: a streamgpt scales its patches itself and "
+            f"answers at the end of one; state scaling='none' and a multiple of {shape.patch}"
         )
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")

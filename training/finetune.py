@@ -49,17 +49,18 @@ class Finetuning:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.rows = run.rows("train")
+        self.sequences = run.sequences
+        self.rows = self.sequences.starts(run.rows("train"))
         self.validation = run.rows("validation")
         self.monitor = monitor(run)
-        self.augmenter = Augmenter(run.config.augment, run.windows)
+        self.augmenter = Augmenter(run.config.augment, run.windows, self.sequences)
         self.module: Model = run.network()
 
     def loss(self, rows: NDArray, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         run = self.run
         signal, label = self.augmenter(rows, rng)
         x = to_tensor(signal, run.config.scaling, run.device, run.config.model.patch)
-        prediction = self.module(x).prediction.float()  # (B, C)
+        prediction = self.sequences.answers(self.module, x).prediction.float()  # (B, C)
         target = run.targets.encode(label).to(run.device)
         term = losses.supervised(prediction, target, run.targets.kind)
         return term, {"supervised": term}

@@ -68,12 +68,13 @@ def quantize_tensors(kind: str, tensors: Tensors) -> Tensors:
         raise ValueError(
             f"int8 takes inputs in pairs: the {kind} has {len(first)} channels, expected an even number"
         )
-    if kind == "gpt":
+    if kind in ("gpt", "streamgpt"):
         _fold_norms(tensors)
     for rule, linear in FOLDED.get(kind, {}).items():
         for norm in [name.removesuffix(".var") for name in tensors if re.fullmatch(rf"{rule}\.var", name)]:
             _fold_batchnorm(tensors, norm, re.sub(rule, linear, norm))
-    for name in [n.removesuffix(".weight") for n, value in tensors.items() if value.ndim == 2]:
+    matrices = [n for n, value in tensors.items() if n.endswith(".weight") and value.ndim == 2]
+    for name in [n.removesuffix(".weight") for n in matrices]:
         weight = tensors[f"{name}.weight"]
         if name in FLOAT_LINEARS:
             tensors[f"{name}.weight"] = weight.astype(np.float32)

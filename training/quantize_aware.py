@@ -24,9 +24,8 @@ from training.config import ConfigError, DistillConfig, QuantizeConfig, Training
 from training.distill import Distillation, open_teacher, teacher_identity
 from training.finetune import finish
 from training.inputs import check_unseen
-from training.models import GPT, Model
+from training.models import GPT, Model, StreamGPT, gpt, streamgpt
 from training.models.convolution import SameConv1d
-from training.models.gpt import Layer
 from training.quantize import BATCHNORM_EPSILON, FLOAT_LINEARS, FOLDED, LARGEST, round_weight
 from training.runs import Run, RunResult, begin, find_checkpoint, read_run
 from training.teacher_cache import weights_hash
@@ -114,9 +113,9 @@ def as_int8(module: Model) -> Model:
     Parameters keep their names and places, so its checkpoints are ordinary ones. RMSNorm's scales move into
     the Linears that follow and stay 1; statistics of BatchNorms stay as they are, dropout is off.
     """
-    if isinstance(module, GPT):
+    if isinstance(module, GPT | StreamGPT):
         for layer in module.layer:
-            _fold_norms(cast(Layer, layer))
+            _fold_norms(cast(gpt.Layer | streamgpt.Layer, layer))
     for part in module.modules():
         if isinstance(part, nn.BatchNorm1d):
             _compute(part, partial(running, part))
@@ -150,7 +149,7 @@ def _compute(layer: nn.Module, forward: Callable[..., Tensor]) -> None:
 
 
 @torch.no_grad()
-def _fold_norms(layer: Layer) -> None:
+def _fold_norms(layer: gpt.Layer | streamgpt.Layer) -> None:
     """RMSNorm's scale multiplies the columns of the Linears that follow."""
     attention, ffn = layer.attention, layer.ffn
     for linear in (attention.query, attention.key, attention.value):

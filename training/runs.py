@@ -31,8 +31,9 @@ from training.inputs import (
     split,
     subjects_of,
 )
-from training.models import NAMES, Model, build
+from training.models import NAMES, STREAMING, Model, build
 from training.progress import write_json
+from training.sequences import Sequences
 
 RUN, RESULT, BEST = "run.json", "result.json", "best.safetensors"
 # Heads depend on task and window length, so a checkpoint to start from may have others.
@@ -78,7 +79,17 @@ class Run:
     @property
     def contract(self) -> dict[str, Any]:
         """What the run's models state about input and output."""
-        return contract(self.windows, self.config.scaling, self.targets)
+        streams = self.config.model.name in STREAMING  # and so scales patch by patch
+        return contract(self.windows, "none" if streams else self.config.scaling, self.targets)
+
+    @property
+    def sequences(self) -> Sequences:
+        """What the run's models learn from: single windows, or for those of streams several as one signal."""
+        if self.config.model.name not in STREAMING:
+            return Sequences(self.windows)
+        if self.config.sequence > 1 and self.config.augment.time_scale > 1:
+            raise ConfigError("augment.time_scale plays single windows; set sequence=1, or time_scale=1")
+        return Sequences(self.windows, self.config.sequence)
 
     def rows(self, part: str) -> np.ndarray:
         """The labelled windows of a part."""

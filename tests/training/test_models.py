@@ -13,7 +13,7 @@ TINY = {
     "gpt": {"d_model": 16, "n_layers": 2, "n_heads": 2},
     "papagei": {"base_filters": 4, "d_classifier": 8},
 }
-SMALL = ["gpt50k", "papagei", "tcn5k", "mlp", "linear"]
+SMALL = ["gpt50k", "stream50k", "papagei", "tcn5k", "mlp", "linear"]
 
 
 def small(name, n_patches=6, **options):
@@ -60,6 +60,8 @@ def test_sizes_are_the_published_ones(name, n_patches, n_outputs, expected):
         ("gpt1m", 8, 998_913),
         ("gpt250k", 8, 253_697),
         ("gpt50k", 8, 52_769),
+        ("stream50k", 8, 52_001),
+        ("stream50k", 30, 52_001),
     ],
 )
 def test_sizes_at_inference(name, n_patches, expected):

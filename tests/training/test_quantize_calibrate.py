@@ -23,7 +23,7 @@ from training.quantize_calibrate import calibrated, mean
 SMALL = {"name": "gpt50k", "overrides": {"d_model": 16, "n_layers": 2}}
 
 
-@pytest.mark.parametrize("name", ["gpt50k", "mlp", "tcn5k", "papagei"])
+@pytest.mark.parametrize("name", ["gpt50k", "stream50k", "mlp", "tcn5k", "papagei"])
 def test_every_product_has_its_mean_again(name):
     torch.manual_seed(0)
     options = {"base_filters": 8, "n_blocks": 5} if name == "papagei" else {}

@@ -5,18 +5,21 @@ from .interface import Model, Outputs, as_patches, from_channels, tap_index, wid
 from .mlp import MLP, Linear
 from .papagei import PaPaGei
 from .published import from_published
-from .registry import NAMES, build, from_config
+from .registry import NAMES, STREAMING, build, from_config
+from .streamgpt import StreamGPT
 from .tcn import TCN
 
 __all__ = [
     "GPT",
     "MLP",
     "NAMES",
+    "STREAMING",
     "TCN",
     "Linear",
     "Model",
     "Outputs",
     "PaPaGei",
+    "StreamGPT",
     "as_patches",
     "build",
     "from_channels",

@@ -95,13 +95,12 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """Norm, up, ReLU, down."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, d: int, dropout: float) -> None:
         super().__init__()
-        d = config.d_model
         self.norm = nn.Parameter(torch.ones(d))
         self.up = nn.Linear(d, 4 * d)
         self.down = nn.Linear(4 * d, d)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         y = rms_norm(x, self.norm)  # (B, T, d)
@@ -115,7 +114,7 @@ class Layer(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.attention = Attention(config)
-        self.ffn = FeedForward(config)
+        self.ffn = FeedForward(config.d_model, config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attention(x)  # (B, T, d)

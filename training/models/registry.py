@@ -10,12 +10,14 @@ from .gpt import GPT, GPTConfig
 from .interface import Model
 from .mlp import MLP, Linear, LinearConfig, MLPConfig
 from .papagei import PaPaGei, PaPaGeiConfig
+from .streamgpt import StreamGPT, StreamGPTConfig
 from .tcn import TCN, TCNConfig
 
 KINDS: dict[str, tuple[type, type[Model]]] = {
     "gpt": (GPTConfig, GPT),
     "papagei": (PaPaGeiConfig, PaPaGei),
     "tcn": (TCNConfig, TCN),
+    "streamgpt": (StreamGPTConfig, StreamGPT),
     "mlp": (MLPConfig, MLP),
     "linear": (LinearConfig, Linear),
 }
@@ -28,10 +30,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gpt50k": {"kind": "gpt", "d_model": 32, "n_layers": 4, "n_heads": 4},
     "papagei": {"kind": "papagei"},
     "tcn5k": {"kind": "tcn"},  # 4,993 weights for one output
+    "stream50k": {"kind": "streamgpt"},  # 52,001 for one output
     "mlp": {"kind": "mlp"},
     "linear": {"kind": "linear"},
 }
 NAMES = tuple(PRESETS)
+STREAMING = tuple(name for name, shape in PRESETS.items() if shape["kind"] == "streamgpt")
 
 
 def build(
