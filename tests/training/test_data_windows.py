@@ -128,6 +128,16 @@ def test_sets_for_several_tasks_join_where_labels_do_not_count():
     np.testing.assert_array_equal(joined.label[len(make("one")) :], make("two", task="af").label)
 
 
+def test_a_set_without_labels_joins_any_task():
+    silent = make("two", task="none", units={"label": "none", "ppg": "arbitrary"})
+    for joined in (concatenate([make("one"), silent]), concatenate([silent, make("one")])):
+        assert joined.manifest["task"] == "hr"
+        assert joined.manifest["units"]["label"] == "bpm"
+    assert silent.manifest["task"] == "none"
+    with pytest.raises(DataError, match="'hr'.*'af'|task"):
+        concatenate([silent, make("one"), make("three", task="af")])
+
+
 def test_joining_needs_sets_with_the_same_channels():
     with pytest.raises(DataError, match="only one has an accelerometer"):
         concatenate([make("one"), make("two", acc=False)])

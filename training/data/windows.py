@@ -127,14 +127,22 @@ def load(folder: Path | str, mmap: bool = True) -> WindowSet:
 def concatenate(sets: Sequence[WindowSet], any_task: bool = False) -> WindowSet:
     """One set of all windows, in order; subjects and records are named `dataset/name` if data sets differ.
 
-    With `any_task` the sets may be labelled for different tasks; the joined set then states task "none".
+    Sets prepared without labels (task "none") join any task. With `any_task` the sets may be labelled for
+    different tasks; the joined set then states task "none".
     Raises DataError for an empty list, or for sets with a different input contract (task, rate, window, hop,
     filter, polarity, units) or only some of which have an accelerometer.
     """
     if not sets:
         raise DataError("no data sets to join: give at least one prepared folder")
     if any_task:
-        sets = [replace(s, manifest=_without_task(s.manifest)) for s in sets]
+        sets = [replace(s, manifest=_with_task(s.manifest, "none", "none")) for s in sets]
+    labelled = next((s.manifest for s in sets if s.manifest["task"] != "none"), None)
+    if labelled is not None:
+        task, units = labelled["task"], labelled["units"]["label"]
+        sets = [
+            replace(s, manifest=_with_task(s.manifest, task, units)) if s.manifest["task"] == "none" else s
+            for s in sets
+        ]
     first = sets[0].manifest
     for other in sets[1:]:
         for key in CONTRACT:
@@ -260,8 +268,8 @@ def replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _without_task(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {**manifest, "task": "none", "units": {**manifest["units"], "label": "none"}}
+def _with_task(manifest: dict[str, Any], task: str, units: str) -> dict[str, Any]:
+    return {**manifest, "task": task, "units": {**manifest["units"], "label": units}}
 
 
 def _merge(
