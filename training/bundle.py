@@ -3,7 +3,7 @@
     python -m training.bundle hr-tcn5k-s8 runs/hr-tcn5k data/cinc data/bidmc
 
 The scores of the card are those of the C++ core on the very file, on the subjects of each data folder that
-the model did not learn from.
+the model did not learn from. `python -m training.check_cards` computes them again from the files alone.
 """
 
 from __future__ import annotations
@@ -24,14 +24,20 @@ from training.evaluate import Score, evaluate
 from training.export_model import export
 from training.progress import write_json
 from training.runs import find_checkpoint
+from training.sources import joined, stated, use_of
 
-OPEN = ("ODC-BY 1.0", "CC BY 4.0", "Apache-2.0")  # what the licence of data begins with that is given on
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
+DRAWS = 1000  # of subjects, for the intervals in a card
 START, END = "<!-- models:start -->", "<!-- models:end -->"
 NOT_FOR = (
     "Not a medical device: not for diagnosis, treatment or monitoring of patients. Not tested on other "
     "sensors, skin types or ages than those of the data below."
 )
+PEAK = "spectral peak"
+HEADINGS = {
+    "hr": ("MAE, bpm", "median", "MAE, tracked", f"MAE, {PEAK}"),
+    "af": ("AUROC", "sensitivity where specificity was 95 % in validation", "AUROC, pulse variability"),
+}
 SHOWN = {"hr": ("mae", "median", "within_5bpm"), "af": ("auroc", "sensitivity_at_95", "specificity_at_95")}
 
 
@@ -42,13 +48,12 @@ def bundle(name: str, run: Path, folders: Sequence[Path], target: Path = FOLDER)
     precision = "s8" if name.endswith("-s8") else "f32"
     export(ExportConfig(model=run, out=file, precision=precision, selftest=4))
     _, meta = checkpoint.load(find_checkpoint(run))
-    data, subjects = meta["data"], meta["subjects"]
-    is_open = all(part.strip().startswith(OPEN) for part in data["licence"].split(";"))
+    data, subjects = joined(stated(meta)), meta["subjects"]
     card = {
         "name": name,
         "task": meta["contract"]["task"],
-        "data": {key: data[key] for key in ("dataset", "licence", "citation")},
-        "use": "open" if is_open else "research only: see the licences of the data",
+        "data": data,
+        "use": use_of(data["licence"]),
         "not_for": NOT_FOR,
         "subjects": {part: len(names) for part, names in subjects.items()},
         "seed": meta["seed"],
@@ -77,13 +82,16 @@ def measured(
 
 def scored(file: Path, card: Mapping[str, Any], folder: Path, run: Path, learned: set[str]) -> dict[str, Any]:
     """The errors of core and baseline on the subjects of a folder that the model did not learn from."""
-    config = EvaluateConfig(models={card["name"]: file}, run=run, data=(folder,), track=card["task"] == "hr")
-    result = evaluate(config)
+    models, track = {card["name"]: file}, card["task"] == "hr"
+    result = evaluate(EvaluateConfig(models=models, run=run, data=(folder,), track=track, bootstrap=DRAWS))
     assert not set(result.subjects) & learned
+    limits = {score.name: list(score.limits) for score in result.scores if score.limits is not None}
     return {
         "dataset": result.windows.manifest["dataset"],
         "windows": len(result.rows),
         "subjects": len(result.subjects),
+        "tested": result.subjects,
+        **({"limits": limits} if limits else {}),
         "models": {score.name: numbers(score, card["task"]) for score in result.scores},
     }
 
@@ -98,23 +106,38 @@ def numbers(score: Score, task: str) -> dict[str, Any]:
 
 
 def page() -> str:
-    """The table of docs/models.md, from all cards."""
-    header = ["model", "KB", "thousand multiply-adds", "tested on", "windows, people", "MAE, bpm", "median"]
-    header += ["MAE, tracked", "MAE, spectral peak"]
-    lines = [header, ["---"] * 2 + ["---:"] + ["---"] * 2 + ["---:"] * 4]
-    for name, card in ppgfast.models().items():
-        for score in card["scores"]:
-            found = score["models"]
-            own, tracked, peak = found[name], found.get(f"{name}, tracked", {}), found["spectral peak"]
-            size = [f"{card['bytes'] / 1e3:.0f}", f"{card['multiply_adds'] / 1e3:,.0f}"]
-            where = [score["dataset"], f"{score['windows']:,}, {score['subjects']}"]
-            errors = [own["mae"], own["median"], tracked.get("mae"), peak["mae"]]
-            lines.append([f"`{name}`", *size, *where, *map(_interval, errors)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """The tables of docs/models.md, one per task, from all cards."""
+    cards = ppgfast.models()
+    tables = []
+    for task, headings in HEADINGS.items():
+        header = ["model", "use", "KB", "thousand multiply-adds", "tested on", "windows, people", *headings]
+        lines = [header, ["---"] * 2 + ["---:"] * 2 + ["---"] * 2 + ["---:"] * len(headings)]
+        for name, card in cards.items():
+            about = [f"`{name}`", card["use"].partition(":")[0], f"{card['bytes'] / 1e3:.0f}"]
+            about.append(f"{card['multiply_adds'] / 1e3:,.0f}")
+            for score in card["scores"] if card["task"] == task else ():
+                where = [score["dataset"], f"{score['windows']:,}, {score['subjects']}"]
+                lines.append([*about, *where, *shown(task, name, score["models"])])
+        if len(lines) > 2:
+            tables.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join(tables)
 
 
-def _interval(numbers: Sequence[float] | None) -> str:
-    return "" if numbers is None else "{:.2f} ({:.1f} to {:.1f})".format(*numbers)
+def shown(task: str, name: str, found: Mapping[str, Any]) -> list[str]:
+    """The cells under HEADINGS."""
+    own = found[name]
+    if task == "af":
+        columns = own["auroc"], own.get("sensitivity_at_95"), found["pulse variability"]["auroc"]
+        return [_interval(numbers, 3) for numbers in columns]
+    tracked = found.get(f"{name}, tracked", {}).get("mae")
+    return [_interval(numbers) for numbers in (own["mae"], own["median"], tracked, found[PEAK]["mae"])]
+
+
+def _interval(numbers: Sequence[float | None] | None, digits: int = 2) -> str:
+    if numbers is None or None in numbers:
+        return ""
+    value, low, high = numbers
+    return f"{value:.{digits}f} ({low:.{digits - 1}f} to {high:.{digits - 1}f})"
 
 
 def main(

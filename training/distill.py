@@ -6,7 +6,8 @@ Four tiers (losses.py): labels, the teacher's outputs, its signal-level features
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 
-from training import checkpoint, engine
+from training import checkpoint, engine, sources
 from training.augment import Augmenter
 from training.config import ConfigError, DistillConfig
 from training.data.windows import WindowSet
@@ -51,7 +52,8 @@ def distill(config: DistillConfig, console: Console | None = None, fresh: bool =
     Continues the run in `config.out` if it was cut off, and returns its result if it is over.
     Raises ConfigError for a teacher that does not fit the windows or learned from their test subjects.
     """
-    run = begin("distill", config, fresh, teacher_identity(config))
+    identity, learned = teacher_identity(config)
+    run = begin("distill", config, fresh, identity, (learned,))
     if run.result:
         return run.result
     teacher, *of_copies = open_teacher(config, run, console)
@@ -64,12 +66,13 @@ def distill(config: DistillConfig, console: Console | None = None, fresh: bool =
         return finish(run, fit, learner.validation)
 
 
-def teacher_identity(config: DistillConfig) -> str:
-    """Hash of the teacher, so that a run that goes on notices another one."""
+def teacher_identity(config: DistillConfig) -> tuple[str, Mapping[str, Any]]:
+    """Hash of the teacher, so that a run that goes on notices another one, and what it has learned from."""
     if is_store(config.teacher):
-        return open_store(config.teacher).identity
-    module, _ = checkpoint.load(find_checkpoint(config.teacher))
-    return weights_hash(module)
+        store = open_store(config.teacher)
+        return store.identity, sources.stated(store.manifest["teacher"])
+    module, meta = checkpoint.load(find_checkpoint(config.teacher))
+    return weights_hash(module), sources.stated(meta)
 
 
 def open_teacher(config: DistillConfig, run: Run, console: Console | None = None) -> list[Store]:

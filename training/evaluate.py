@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -62,6 +62,13 @@ class Entry:
     distribution: Distribution | None = None  # what a tracker needs
 
 
+class Limits(NamedTuple):
+    """Of the probability of af: where F1 was highest, and where specificity reached 95 %."""
+
+    best: float
+    specific: float
+
+
 @dataclass(frozen=True)
 class Score:
     """The numbers of one row."""
@@ -70,7 +77,7 @@ class Score:
     engine: str
     parameters: int | None
     bytes: int | None
-    threshold: float | None  # of the probability, chosen on validation subjects; None for hr
+    limits: Limits | None  # chosen on validation subjects; None for hr
     metrics: dict[str, metrics.Interval]
     predictions: NDArray[np.float32] = field(repr=False, compare=False)  # (n,) bpm or probability
     coverage: dict[str, float] | None = None  # share of windows kept, most certain first -> mean error in bpm
@@ -92,9 +99,8 @@ class Evaluation:
         """Everything but windows and predictions."""
         scores = []
         for score in self.scores:
-            values = {
-                key: getattr(score, key) for key in ("name", "engine", "parameters", "bytes", "threshold")
-            }
+            values = {key: getattr(score, key) for key in ("name", "engine", "parameters", "bytes")}
+            values["threshold"] = score.limits and score.limits.best
             numbers = {key: _finite(interval._asdict()) for key, interval in score.metrics.items()}
             curve = {} if score.coverage is None else {"coverage": score.coverage}
             scores.append({**values, "metrics": numbers, **curve})
@@ -139,7 +145,11 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> Evaluati
     scores = []
     with bar(console, "evaluate", len(entries)) as progress:
         for entry in entries:
-            scores.append(score(entry, windows, rows, chosen_on, config.bootstrap))
+            limits = None
+            if chosen_on is not None:
+                own, validation = chosen_on
+                limits = thresholds(entry.predict(own, validation), own.label[validation])
+            scores.append(score(entry, windows, rows, limits, config.bootstrap))
             progress.advance(note=f"{entry.name} ({entry.engine})")
     result = Evaluation(task, subjects_of(windows, rows), scores, windows, rows)
     if config.out is not None:
@@ -287,25 +297,23 @@ def score(
     entry: Entry,
     windows: WindowSet,
     rows: NDArray,
-    chosen_on: tuple[WindowSet, NDArray] | None,
+    limits: Limits | None,
     draws: int,
 ) -> Score:
-    """Predict and score; for af the thresholds come from the entry's own validation predictions."""
+    """Predict and score; limits: for af, thresholds from the entry's own validation predictions."""
     answer = entry.predict(windows, rows)
     prediction, doubt = (answer, None) if answer.ndim == 1 else answer.T
     label, owner = windows.label[rows], windows.subject[rows]
-    threshold = None
     if windows.manifest["task"] == "hr":
         wanted = HEART_RATE
     else:
         wanted = dict(FIBRILLATION)
-        if chosen_on is not None:
-            threshold, specific = thresholds(entry.predict(*chosen_on), chosen_on[0].label[chosen_on[1]])
+        if limits is not None:
             wanted |= {
-                "accuracy": partial(metrics.accuracy, threshold=threshold),
-                "f1": partial(metrics.f1, threshold=threshold),
-                "sensitivity_at_95": partial(sensitivity, threshold=specific),
-                "specificity_at_95": partial(specificity, threshold=specific),
+                "accuracy": partial(metrics.accuracy, threshold=limits.best),
+                "f1": partial(metrics.f1, threshold=limits.best),
+                "sensitivity_at_95": partial(sensitivity, threshold=limits.specific),
+                "specificity_at_95": partial(specificity, threshold=limits.specific),
             }
     values = {
         key: metrics.bootstrap(metric, prediction, label, subjects=owner, n=draws)
@@ -320,17 +328,17 @@ def score(
             f"{share:.1f}": metrics.certain_error(prediction, label, doubt, share) for share in SHARES
         }
     return Score(
-        entry.name, entry.engine, entry.parameters, entry.bytes, threshold, values, prediction, coverage
+        entry.name, entry.engine, entry.parameters, entry.bytes, limits, values, prediction, coverage
     )
 
 
-def thresholds(probability: NDArray, label: NDArray) -> tuple[float, float]:
+def thresholds(probability: NDArray, label: NDArray) -> Limits:
     """The threshold of highest F1, and the lowest one with a specificity of 95 %, on validation windows."""
     negative = probability[label == 0]
     if not len(negative):
         raise ConfigError("no validation window is without af; try another split.seed")
     above = np.quantile(negative, SPECIFICITY, method="higher")
-    return metrics.choose_threshold(probability, label), float(np.nextafter(above, np.inf))
+    return Limits(metrics.choose_threshold(probability, label), float(np.nextafter(above, np.inf)))
 
 
 def sensitivity(probability: NDArray, label: NDArray, threshold: float) -> float:

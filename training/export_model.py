@@ -26,6 +26,7 @@ from training.models import Model
 from training.quantize_aware import as_int8
 from training.quantize_calibrate import calibrated
 from training.runs import find_checkpoint
+from training.sources import joined, stated, use_of
 
 # Torch and the core round differently; in units of the raw output, one order above what was seen.
 TOLERANCE = 1e-4
@@ -193,11 +194,12 @@ def tensor_of(windows: NDArray[np.float32], module: Model, stated: Mapping[str, 
 
 def provenance(meta: Mapping[str, Any], text: str = "") -> str:
     """What a reader of the file should know: model, training, data with licence and citation, threshold."""
-    data, subjects = meta.get("data", {}), meta.get("subjects", {})
+    data, subjects = joined(stated(meta)), meta.get("subjects", {})
     lines = [
         f"{meta.get('model', 'model')} for {meta['contract']['task']}, ppgfast {meta.get('verb', '')}",
         f"config {meta['config_hash'][:16]}, seed {meta['seed']}" if "config_hash" in meta else "",
-        f"data: {data['dataset']}, {data['licence']}; {data['citation']}" if data else "",
+        f"data: {data['dataset']}, {data['licence']}; {data['citation']}" if meta.get("data") else "",
+        f"use: {use_of(data['licence'])}" if meta.get("data") else "",
         "subjects: " + ", ".join(f"{len(names)} {part}" for part, names in subjects.items())
         if subjects
         else "",

@@ -28,6 +28,7 @@ from training.models import GPT, Model, StreamGPT, gpt, streamgpt
 from training.models.convolution import SameConv1d
 from training.quantize import BATCHNORM_EPSILON, FLOAT_LINEARS, FOLDED, LARGEST, round_weight
 from training.runs import Run, RunResult, begin, find_checkpoint, read_run
+from training.sources import stated
 from training.teacher_cache import weights_hash
 
 ROW_LOWEST = 1e-30  # a row whose largest |x| is not above it becomes zero
@@ -172,8 +173,10 @@ def quantize(config: QuantizeConfig, console: Console | None = None, fresh: bool
             f"{folder} was pretrained only and predicts nothing yet; finetune or distil it first"
         )
     asked = settings(config, record)
-    identity = weights_hash(checkpoint.load(source)[0]) + teacher_identity(asked)
-    run = Int8Run(**vars(begin("quantize", asked, fresh, identity)), source=source)
+    module, meta = checkpoint.load(source)
+    of_teacher, learned = teacher_identity(asked)
+    begun = begin("quantize", asked, fresh, weights_hash(module) + of_teacher, (stated(meta), learned))
+    run = Int8Run(**vars(begun), source=source)
     if run.result:
         return run.result
     (teacher,) = open_teacher(asked, run, console)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from training import checkpoint, engine
+from training import checkpoint, engine, sources
 from training.config import PATHS, ConfigError, ModelConfig, Training, digest
 from training.data.windows import WindowSet
 from training.inputs import (
@@ -128,6 +129,7 @@ class Run:
             "contract": self.contract,
             "subjects": self.record["subjects"],
             "data": self.record["data"],
+            "sources": self.record["sources"],
             "config_hash": self.record["config_hash"],
             "seed": self.config.seed,
             "threshold": threshold,
@@ -153,15 +155,24 @@ class Run:
         return RunResult(self.folder, **values)
 
 
-def begin(verb: str, config: Training, fresh: bool = False, teacher: str | None = None) -> Run:
+def begin(
+    verb: str,
+    config: Training,
+    fresh: bool = False,
+    teacher: str | None = None,
+    learned: Sequence[Mapping[str, Any]] = (),
+) -> Run:
     """Open the data, split the subjects, and see that the folder is free or holds this very run.
 
-    teacher: hash of the teacher that the run learns from. Nothing is written before `Run.start`.
+    teacher: hash of the teacher that the run learns from; learned: what it learned from (`sources.stated`).
+    Nothing is written before `Run.start`.
     Raises ConfigError if the folder holds something else; `fresh` lets `start` delete another run.
     """
     windows = open_windows(config.data, config.channels, any_task=verb == "pretrain")
     parts = split(windows, config.split)
-    record = _record(verb, config, windows, parts, teacher)
+    if config.model.init is not None:
+        learned = (sources.stated(checkpoint.load(find_checkpoint(config.model.init))[1]), *learned)
+    record = _record(verb, config, windows, parts, teacher, learned)
     if (config.out / RUN).exists():
         if not fresh:
             _check_same_run(read_run(config.out), record, config.out)
@@ -239,7 +250,12 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def _record(
-    verb: str, config: Training, windows: WindowSet, parts: Parts, teacher: str | None
+    verb: str,
+    config: Training,
+    windows: WindowSet,
+    parts: Parts,
+    teacher: str | None,
+    learned: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     hashes = fingerprints(windows)
     manifest = windows.manifest
@@ -256,6 +272,7 @@ def _record(
             **hashes,
         },
         "teacher": teacher,
+        "sources": sources.joined(manifest, *learned),
         "subjects": {name: subjects_of(windows, getattr(parts, name)) for name in PARTS},
         "windows": {name: len(getattr(parts, name)) for name in PARTS},
         "versions": {

@@ -25,11 +25,13 @@ from numpy.typing import DTypeLike, NDArray
 from rich.console import Console
 from torch import Tensor
 
+from training import sources
 from training.config import ConfigError
 from training.data.windows import WindowSet
 from training.inputs import Targets, as_contracted, chunks, fingerprints, rows_hash, to_tensor
 from training.models import Model, Outputs
 from training.progress import Bar, bar, write_json
+from training.sources import joined
 
 KIND = "ppgfast teacher outputs"
 VERSION = 1
@@ -129,7 +131,8 @@ def write_store(
     """Write the outputs for all windows, batch after batch in their order, and open the store.
 
     outputs: mappings with `prediction` (B, C) and, both or neither, `feature` (B, d) and `patches` (B, N, d).
-    teacher: what is known of the teacher; key `subjects` lists those it learned from.
+    teacher: what is known of the teacher; key `subjects` lists those it learned from, `data` names their
+    dataset, licence and citation, which else are "not stated".
     The folder appears complete or not at all; what a killed writer left is never read and goes with the next.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -202,7 +205,8 @@ def teacher_outputs(
         return open_store(folder, windows)
     with bar(console, "teacher outputs", len(windows)) as progress:
         outputs = _compute(module, meta["contract"], windows, tap, device or torch.device("cpu"), progress)
-        return write_store(folder, windows, outputs, meta["contract"]["task"], teacher, dtype)
+        told = {**teacher, "data": joined(sources.stated(meta))}
+        return write_store(folder, windows, outputs, meta["contract"]["task"], told, dtype)
 
 
 def weights_hash(module: Model) -> str:

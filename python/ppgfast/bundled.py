@@ -11,13 +11,14 @@ __all__ = ["FOLDER", "file_of", "models"]
 FOLDER = Path(__file__).parent / "models"
 
 
-def models() -> dict[str, dict[str, Any]]:
-    """The bundled models: name -> card.
+def models(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
+    """The bundled models, or those of a folder that is made like theirs: name -> card.
 
-    A card says what the model takes, which data it learned from under which licence, whom it was tested on
-    with which errors (by the core, on the very file), and what it must not be used for.
+    A card says what the model takes, which data it learned from under which licence (`data`), whether that
+    leaves it open or for research only (`use`), whom it was tested on with which errors (by the core, on the
+    very file), and what it must not be used for.
     """
-    cards = sorted(FOLDER.glob("*.json"))
+    cards = sorted(folder.glob("*.json"))
     return {card.stem: json.loads(card.read_text(encoding="utf-8")) for card in cards}
 
 

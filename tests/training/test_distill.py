@@ -123,7 +123,7 @@ def test_teacher_outputs_are_in_bpm_and_compared_in_the_students_units(config, t
     module = build("mlp", n_patches=8).eval()
     checkpoint.save(tmp_path / "mlp", module, {"contract": CONTRACT})
     asked = config(teacher=tmp_path / "mlp.safetensors", cache_dtype="float32")
-    run = begin("distill", asked, teacher=teacher_identity(asked))
+    run = begin("distill", asked, teacher=teacher_identity(asked)[0])
     (store,) = open_teacher(asked, run, QUIET)
     rows = np.array([3, 40, 7])
     with torch.no_grad():

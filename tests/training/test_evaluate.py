@@ -112,7 +112,7 @@ def test_thresholds_come_from_the_validation_subjects(af_run, monkeypatch):
     probability = model.predict(np.ascontiguousarray(windows.ppg[rows]))[:, 1]
     best, specific = thresholds(probability, windows.label[rows])
     cpp = result.scores[2]
-    assert cpp.threshold == best
+    assert cpp.limits == (best, specific)
     truth = windows.label[result.rows]
     assert cpp.metrics["accuracy"].value == np.mean((cpp.predictions >= best) == truth)
     assert cpp.metrics["sensitivity_at_95"].value == np.mean(cpp.predictions[truth == 1] >= specific)
@@ -123,7 +123,7 @@ def test_thresholds_come_from_the_validation_subjects(af_run, monkeypatch):
 
 def test_without_a_run_there_is_no_threshold_to_report(af_run, tiny_af):
     result = run(models={"file": af_run / "model.ppgf"}, data=[tiny_af])
-    assert result.scores[1].threshold is None
+    assert result.scores[1].limits is None
     assert set(result.scores[1].metrics) == {"auroc", "auprc"}
 
 

@@ -90,7 +90,7 @@ def config_of(data, teacher, out, **values):
 
 def test_the_student_hears_what_the_teacher_says_of_the_copy_that_it_sees(tiny_hr, teacher, tmp_path):
     config = config_of(tiny_hr, teacher, tmp_path / "run")
-    run = begin("distill", config, teacher=teacher_identity(config))
+    run = begin("distill", config, teacher=teacher_identity(config)[0])
     stores = open_teacher(config, run, QUIET)
     assert len(stores) == 3
     learner = Distillation(run, config, stores[0], stores[1:])

@@ -1,0 +1,81 @@
+"""What a model learned from is known through the models before it, to the file that is given on."""
+
+import numpy as np
+import pytest
+from conftest import QUIET, tiny_windows
+
+import ppgfast
+from training import checkpoint, sources
+from training.config import DistillConfig, ExportConfig, FinetuneConfig
+from training.distill import distill
+from training.export_model import export
+from training.finetune import finetune
+from training.teacher_cache import write_store
+
+SMALL = {"model": {"name": "tcn5k"}, "optimiser": {"epochs": 1, "batch": 16}, "device": "cpu"}
+OFF = {"feature": 0, "morphology": 0, "rhythm": 0}
+
+
+def data(folder, name, licence, **values):
+    windows = tiny_windows(**values)
+    windows.manifest.update(dataset=name, licence=licence, citation=f"the {name} paper")
+    windows.save(folder / name)
+    return folder / name
+
+
+def test_a_statement_names_each_source_once():
+    first = {"dataset": "a+b", "licence": "CC BY 4.0; ODC-BY 1.0", "citation": "A, 2001; B, 2002"}
+    second = {"dataset": "b+c", "licence": "ODC-BY 1.0", "citation": "B, 2002; C, 2003"}
+    assert sources.joined(first, second) == {
+        "dataset": "a+b+c",
+        "licence": "CC BY 4.0; ODC-BY 1.0",
+        "citation": "A, 2001; B, 2002; C, 2003",
+    }
+
+
+@pytest.mark.parametrize(
+    ("licence", "is_open"),
+    [
+        ("ODC-BY 1.0", True),
+        ("ODC-BY 1.0; Apache-2.0, as this program", True),
+        ("none stated; research use with citation", False),
+        ("CC BY 4.0; none stated", False),
+        ("not stated", False),
+    ],
+)
+def test_only_open_licences_are_open(licence, is_open):
+    assert (sources.use_of(licence) == "open") == is_open
+
+
+def test_a_student_has_learned_from_what_its_teacher_and_its_start_have(tmp_path):
+    open_data = data(tmp_path, "free", "CC BY 4.0")
+    closed = data(tmp_path, "closed", "none stated; research use with citation", seed=1)
+    start = finetune(FinetuneConfig(data=closed, out=tmp_path / "start", **SMALL), QUIET).folder
+    again = {**SMALL, "model": {"name": "tcn5k", "init": start}}
+    teacher = finetune(FinetuneConfig(data=open_data, out=tmp_path / "teacher", **again), QUIET).folder
+    asked = DistillConfig(data=open_data, out=tmp_path / "run", teacher=teacher, losses=OFF, **SMALL)
+    student = distill(asked, QUIET)
+    said = sources.stated(checkpoint.load(student.checkpoint)[1])
+    assert said["dataset"] == "free+closed"
+    assert sources.use_of(said["licence"]) == sources.RESEARCH
+    (kept,) = (tmp_path / "teacher_outputs").iterdir()  # the store alone says it too
+    by_store = DistillConfig(data=open_data, out=tmp_path / "b", teacher=kept, losses=OFF, **SMALL)
+    assert sources.stated(checkpoint.load(distill(by_store, QUIET).checkpoint)[1]) == said
+    note = ppgfast.load(export(ExportConfig(model=student.folder)).path).info["note"]
+    assert "data: free+closed, CC BY 4.0; none stated; research use with citation" in note
+    assert "use: research only" in note
+
+
+def test_a_teacher_known_by_its_outputs_alone_is_not_taken_for_open(tmp_path):
+    free = data(tmp_path, "free", "CC BY 4.0")
+    windows = tiny_windows()
+    windows.manifest.update(dataset="free")
+    answers = [{"prediction": np.full((len(windows), 1), 80, np.float32)}]
+    for name, teacher, use in (
+        ("silent", {}, sources.RESEARCH),
+        ("told", {"data": {"dataset": "own", "licence": "CC BY 4.0", "citation": "us"}}, "open"),
+    ):
+        store = write_store(tmp_path / name, windows, answers, "hr", teacher).folder
+        asked = DistillConfig(data=free, out=tmp_path / f"run-{name}", teacher=store, losses=OFF, **SMALL)
+        meta = checkpoint.load(distill(asked, QUIET).checkpoint)[1]
+        assert sources.use_of(sources.stated(meta)["licence"]) == use
