@@ -23,6 +23,7 @@ class Run:
     """One firmware under the emulator."""
 
     core: str
+    kernels: str
     model: str
     flash: int  # bytes, code and model
     ram: int  # bytes, without the stack
@@ -31,21 +32,21 @@ class Run:
 
 
 def runs(folder: Path) -> list[Run]:
-    """Every firmware that `cmake/mcu_tests.sh` ran."""
+    """Every firmware that `cmake/mcu_tests.sh` ran, with every table of kernels."""
     found = []
     for mcu, core in CORES.items():
-        log = folder / f"{mcu}.txt"
-        if not log.exists():
-            continue
-        text = log.read_text()
-        counts = dict(re.findall(r"^(\d+): instructions (\d+)$", text, re.MULTILINE))
-        names = dict(re.findall(r"^\s+Start\s+(\d+): (\w+)$", text, re.MULTILINE))
-        sizes = re.findall(r"^\s*(\d+)\s+(\d+)\s+(\d+)\s+\d+\s+[0-9a-f]+\s+\S*/(\w+)$", text, re.MULTILINE)
-        size_of = {name: (int(code) + int(data), int(data) + int(bss)) for code, data, bss, name in sizes}
-        for number, name in names.items():
-            header = (folder / "models" / f"{name}.h").read_text()
-            macs = int(re.search(r"_MACS (\d+)", header)[1])  # type: ignore[index]
-            found.append(Run(core, name, *size_of[name], macs, int(counts[number])))
+        for log in sorted((folder / mcu).glob("*.txt")):
+            text = log.read_text()
+            names = dict(re.findall(r"^\s+Start\s+(\d+): (\w+)$", text, re.MULTILINE))
+            sizes = re.findall(
+                r"^\s*(\d+)\s+(\d+)\s+(\d+)\s+\d+\s+[0-9a-f]+\s+\S*/(\w+)$", text, re.MULTILINE
+            )
+            size_of = {name: (int(code) + int(data), int(data) + int(bss)) for code, data, bss, name in sizes}
+            for number, isa, count in re.findall(r"^(\d+): (\w+) instructions (\d+)$", text, re.MULTILINE):
+                name = names[number]
+                header = (folder / "models" / f"{name}.h").read_text()
+                macs = int(re.search(r"_MACS (\d+)", header)[1])  # type: ignore[index]
+                found.append(Run(core, isa, name, *size_of[name], macs, int(count)))
     return found
 
 
@@ -53,6 +54,7 @@ def rows(measured: list[Run]) -> list[list[str]]:
     return [
         [
             run.core,
+            run.kernels,
             run.model.replace("_", "-"),
             f"{run.flash / 1024:.1f}",
             f"{run.ram / 1024:.1f}",
@@ -69,7 +71,15 @@ def main() -> None:
     measured = runs(ROOT / "build" / "mcu")
     if not measured:
         raise SystemExit("nothing measured yet: run `make test-mcu` first")
-    header = ["core", "model", "flash, KB", "RAM, KB", "thousand multiply-adds", "million instructions"]
+    header = [
+        "core",
+        "kernels",
+        "model",
+        "flash, KB",
+        "RAM, KB",
+        "thousand multiply-adds",
+        "million instructions",
+    ]
     header += [f"ms at {CLOCK / 1e6:.0f} MHz, computed", "mJ, computed"]
     before, rest = PAGE.read_text().split(START)
     after = rest.split(END)[1]

@@ -7,7 +7,8 @@ if(failed)
 endif()
 string(REPLACE "\n" ";" lines "${listing}")
 set(allowed_undefined # __aeabi_*: 32-bit ARM divides integers in the compiler's library
-  "^(fmaf|sqrtf|memcpy|memset|memmove|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__aeabi_u?idiv(mod)?)(@|$)")
+  # ppgfast::kernels::scalar: the mve table falls back to it
+  "^(ppgfast::kernels::scalar|fmaf|sqrtf|memcpy|memset|memmove|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__aeabi_u?idiv(mod)?)(@|$)")
 foreach(line IN LISTS lines)
   if(NOT line MATCHES "^[0-9a-f ]+ ([A-Za-z]) (.*)$")
     continue()

@@ -6,11 +6,15 @@ set -eu
 models=$1
 shift
 for mcu in "$@"; do
-  echo "== cortex-$mcu"
-  cmake -S . -B "build/mcu/$mcu" -G Ninja --toolchain cmake/toolchains/cortex-m.cmake -DCMAKE_BUILD_TYPE=MinSizeRel \
-    -DPPGFAST_MCU="$mcu" -DPPGFAST_MCU_MODELS="$models" >"build/mcu/$mcu.log"
-  cmake --build "build/mcu/$mcu"
-  ctest --test-dir "build/mcu/$mcu" --verbose >"build/mcu/$mcu.txt" || { cat "build/mcu/$mcu.txt"; exit 1; }
-  arm-none-eabi-size "build/mcu/$mcu"/cpp/apps/mcu/*_s8 >>"build/mcu/$mcu.txt"
-  grep -E "^[0-9]+: [a-z]+ [0-9]+$|tests passed" "build/mcu/$mcu.txt"
+  for kind in gpt tcn; do
+    echo "== cortex-$mcu, $kind"
+    build=build/mcu/$mcu/$kind
+    mkdir -p "$build"
+    cmake -S . -B "$build" -G Ninja --toolchain cmake/toolchains/cortex-m.cmake -DCMAKE_BUILD_TYPE=MinSizeRel \
+      -DPPGFAST_MCU="$mcu" -DPPGFAST_MCU_KIND="$kind" -DPPGFAST_MCU_MODELS="$models" >"$build.log"
+    cmake --build "$build"
+    ctest --test-dir "$build" --verbose >"$build.txt" || { cat "$build.txt"; exit 1; }
+    arm-none-eabi-size "$build"/cpp/apps/mcu/*_s8 >>"$build.txt"
+    grep -E "^[0-9]+: [a-z ]+ [0-9a-f]+$|tests passed" "$build.txt"
+  done
 done

@@ -20,5 +20,7 @@ function(ppgfast_pin_baseline target)
     target_compile_options(${target} PRIVATE -march=armv8-a)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^armv7")
     target_compile_options(${target} PRIVATE -march=armv7-a+fp)
+  elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL "cortex-m55") # where MVE is used, subnormal numbers need care
+    target_compile_options(${target} PRIVATE -mcpu=cortex-m55+nomve.fp)
   endif()
 endfunction()

@@ -1,6 +1,8 @@
-// A model in flash, held to the bits that it carries: opens it, runs its test windows, counts what that took.
+// A model in flash, held to the bits that it carries: opens it, runs its test windows with every table of
+// kernels, counts what that took.
 #include <cstring>
 
+#include "cpu/select.hpp"
 #include "format/reader.hpp"
 #include "memory.hpp"
 #include "ppgfast/model.hpp"
@@ -27,13 +29,12 @@ int fail(const char* why) {
   return 1;
 }
 
-}  // namespace
-
-int firmware() {
+// The stored windows with one table of kernels: the stored answers, bit for bit.
+int test(const char* isa) {
   using namespace ppgfast;
   give_arena(arena, sizeof(arena));
   Model model;
-  if (const Error error = Model::open_in_place(MODEL, sizeof(MODEL), nullptr, &model)) {
+  if (const Error error = Model::open_in_place(MODEL, sizeof(MODEL), isa, &model)) {
     return fail(status_name(error.status));
   }
   if (model.scratch_bytes() > sizeof(scratch)) return fail("the header states too little scratch memory");
@@ -60,8 +61,21 @@ int firmware() {
   }
   tell("windows", static_cast<uint32_t>(batch));
   // The emulator lets one instruction take 1 ns of the board's time.
-  tell("instructions", spent * (1000 / BOARD_MHZ));
+  write_text(isa);
+  tell(" instructions", spent * (1000 / BOARD_MHZ));
   tell("arena", static_cast<uint32_t>(arena_used()));
   tell("scratch", static_cast<uint32_t>(model.scratch_bytes()));
+  return 0;
+}
+
+}  // namespace
+
+int firmware() {
+  using namespace ppgfast;
+  cpu::Candidate candidate[cpu::max_candidates];
+  const std::size_t n = cpu::candidates(cpu::detect(), candidate);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (const int failed = test(candidate[i].table->name)) return failed;
+  }
   return 0;
 }

@@ -23,6 +23,9 @@ std::size_t candidates(const Features& features, Candidate (&out)[max_candidates
 #if defined(PPGFAST_HAVE_NEON)
   out[n++] = {&kernels::neon, features.neon};
 #endif
+#if defined(PPGFAST_HAVE_MVE)
+  out[n++] = {&kernels::mve, true};  // a microcontroller is known when its firmware is built
+#endif
   (void)features;
   out[n++] = {&kernels::scalar, true};
   return n;

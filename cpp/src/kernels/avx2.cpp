@@ -117,6 +117,7 @@ inline void store_s8(uint8_t* q, V16 a) {
 }
 
 #include "simd.inl"
+#include "simd_quantize.inl"
 
 constexpr size_t nr = 16;
 constexpr int block_rows = 6;  // 12 accumulators, two weight vectors and a broadcast fill the 16 registers

@@ -77,6 +77,7 @@ inline void store_s8(uint8_t* q, V16 a) {
 }
 
 #include "simd.inl"
+#include "simd_quantize.inl"
 
 constexpr size_t nr = 16;
 constexpr size_t block_rows = 12;  // x 2 panels: 24 sums, two registers of weights and one input, of 32

@@ -193,5 +193,8 @@ extern const Kernels neon;
 #if defined(PPGFAST_HAVE_NEON_DOT)
 extern const Kernels neon_dot;
 #endif
+#if defined(PPGFAST_HAVE_MVE)
+extern const Kernels mve;
+#endif
 
 }  // namespace ppgfast::kernels

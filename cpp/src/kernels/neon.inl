@@ -118,6 +118,7 @@ inline void store_s8(uint8_t* q, V16 x) {
 }
 
 #include "simd.inl"
+#include "simd_quantize.inl"
 
 constexpr size_t nr = 16;
 constexpr size_t block_rows = 5;  // 20 sums, 4 registers of weights and 5 of inputs, of 32

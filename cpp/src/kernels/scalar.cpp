@@ -10,6 +10,7 @@ namespace ppgfast::kernels {
 namespace {
 
 constexpr size_t nr = 16;
+constexpr size_t kr_s8 = 16;
 
 float finish(float sum, float old, Epilogue epilogue) {
   const bool add_old = epilogue == Epilogue::residual || epilogue == Epilogue::residual_relu;
@@ -62,9 +63,9 @@ void quantize_s8(const QuantizeS8& a) {
   }
 }
 
-// (rows, k) x (k, n) -> (rows, n), int8 in and float out
+// (rows, k) x (k, n) -> (rows, n), int8 in and float out. A row's inputs are zero up to a multiple of kr_s8.
 void linear_s8_f32(const LinearS8& a) {
-  const size_t stride = quantized_stride(a.k), panel_bytes = nr * 12 + a.k * nr;
+  const size_t stride = quantized_stride(a.k), K = round_up(a.k, kr_s8), panel_bytes = nr * (12 + K);
   for (size_t p = 0; p < a.n_panels; ++p) {
     const uint8_t* panel = a.panels + p * panel_bytes;
     float bias[nr], scale[nr];
@@ -74,18 +75,18 @@ void linear_s8_f32(const LinearS8& a) {
     for (size_t row = 0; row < a.rows; ++row) {
       const int8_t* x = reinterpret_cast<const int8_t*>(a.x + row * stride);
       float* y = a.y + row * a.y_stride + p * nr;
-      int32_t sum[nr] = {};
-      for (size_t k = 0; k < a.k; ++k) {
-        for (size_t n = 0; n < nr; ++n) sum[n] += x[k] * weights[k * nr + n];
-      }
       for (size_t n = 0; n < nr; ++n) {
-        const float value = fmaf(static_cast<float>(sum[n]), a.x_scale[row] * scale[n], bias[n]);
-        y[n] = finish(value, y[n], a.epilogue);
+        int32_t sum = 0;
+        for (size_t k = 0; k < K; k += kr_s8) {
+          for (size_t l = 0; l < kr_s8; ++l) sum += x[k + l] * weights[k * nr + n * kr_s8 + l];
+        }
+        y[n] = finish(fmaf(static_cast<float>(sum), a.x_scale[row] * scale[n], bias[n]), y[n], a.epilogue);
       }
     }
   }
 }
 
+#if !defined(PPGFAST_NO_ATTENTION)
 float fold(float (&lane)[lanes]) {
   for (size_t half = lanes / 2; half > 0; half /= 2) {
     for (size_t l = 0; l < half; ++l) lane[l] = lane[l] + lane[l + half];
@@ -187,6 +188,10 @@ void head_f32(const HeadF32& a) {
   }
 }
 
+#else  // convolutions alone
+constexpr auto rmsnorm_f32 = nullptr, attention_f32 = nullptr, head_f32 = nullptr;
+#endif
+
 #if defined(PPGFAST_SMALL_DEVICE)  // no training there
 constexpr auto morphology_f32 = nullptr, rhythm_f32 = nullptr;
 #else
@@ -195,7 +200,7 @@ constexpr auto morphology_f32 = nullptr, rhythm_f32 = nullptr;
 
 }  // namespace
 
-const Kernels scalar = {"scalar",      {nr, 1},     {nr, 1},       0,        linear_f32,     quantize_s8,
+const Kernels scalar = {"scalar",      {nr, 1},     {nr, kr_s8},   0,        linear_f32,     quantize_s8,
                         linear_s8_f32, rmsnorm_f32, attention_f32, head_f32, morphology_f32, rhythm_f32};
 
 }  // namespace ppgfast::kernels

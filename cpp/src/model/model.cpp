@@ -49,8 +49,8 @@ struct Model::Impl {
 
 namespace {
 
-#if defined(PPGFAST_SMALL_DEVICE)  // the others are too large, or learn too little, to be there
-constexpr bool is_built(Kind kind) noexcept { return kind == Kind::gpt || kind == Kind::tcn; }
+#if defined(PPGFAST_SMALL_DEVICE)  // the one kind that its flash holds
+constexpr bool is_built(Kind kind) noexcept { return kind == Kind::PPGFAST_SMALL_DEVICE; }
 #else
 constexpr bool is_built(Kind) noexcept { return true; }
 #endif
@@ -62,8 +62,12 @@ Network* make(const ModelConfig& config, const kernels::Kernels& kernel) noexcep
 
 std::unique_ptr<Network> make_network(const ModelConfig& config, const kernels::Kernels& kernel) noexcept {
   Network* network = nullptr;
-  if (config.kind == Kind::gpt) network = make<Gpt>(config, kernel);
-  if (config.kind == Kind::tcn) network = make<Tcn>(config, kernel);
+  if constexpr (is_built(Kind::gpt)) {
+    if (config.kind == Kind::gpt) network = make<Gpt>(config, kernel);
+  }
+  if constexpr (is_built(Kind::tcn)) {
+    if (config.kind == Kind::tcn) network = make<Tcn>(config, kernel);
+  }
   if constexpr (is_built(Kind::mlp)) {
     if (config.kind == Kind::linear || config.kind == Kind::mlp) network = make<Mlp>(config, kernel);
   }
@@ -93,6 +97,15 @@ std::size_t count_parameters(const format::File& file) noexcept {
     count += std::size_t{tensor.dims[0]} * tensor.dims[1] * tensor.dims[2] * tensor.dims[3];
   }
   return count;
+}
+
+// Name of the table whose packed weights `kernel` reads: its own, or scalar's where they are the same.
+const char* packed_for(const kernels::Kernels& kernel) noexcept {
+  const kernels::Kernels& plain = kernels::scalar;
+  const bool same = kernel.layout.nr == plain.layout.nr && kernel.layout.kr == plain.layout.kr &&
+                    kernel.layout_s8.nr == plain.layout_s8.nr && kernel.layout_s8.kr == plain.layout_s8.kr &&
+                    kernel.activation_offset == plain.activation_offset;
+  return same ? plain.name : kernel.name;
 }
 
 // Whether `name` is packed.<isa>.<layout>.
@@ -160,7 +173,7 @@ Error Model::open_in_place(const void* bytes, std::size_t size, const char* isa,
   impl->network->work_on_single_windows();
   if (const Error error = impl->network->allocate()) return error;
 
-  const format::Tensor packed = find_packed(file, impl->kernel->name);
+  const format::Tensor packed = find_packed(file, packed_for(*impl->kernel));
   if (packed.data == nullptr) return failure(Status::not_packed, 0, "packed");
   impl->weight_bytes = impl->network->pack(Carver(nullptr)) * sizeof(float);
   if (packed.dtype != format::DType::u8 || packed.bytes != impl->weight_bytes) {

@@ -115,7 +115,7 @@ inline SourceRow normalised(const LinearTensors& tensors, const BatchNormTensors
 }
 
 // Counts up whenever what `pack` writes changes: files of packed weights state it.
-constexpr char packed_layout[] = "1";
+constexpr char packed_layout[] = "2";
 
 constexpr std::size_t no_column = static_cast<std::size_t>(-1);
 
