@@ -51,6 +51,7 @@ VERBS: dict[str, type[Section]] = {
     "distill": configs.DistillConfig,
     "quantize": configs.QuantizeConfig,
     "evaluate": configs.EvaluateConfig,
+    "robustness": configs.RobustnessConfig,
     "export": configs.ExportConfig,
     "ablate": configs.AblateConfig,
 }
@@ -272,6 +273,27 @@ def evaluate(
         Console().print(table(score(asked)))
         if asked.out is not None:
             Console(stderr=True).print(f"all numbers: {asked.out}")
+
+
+@command("robustness")
+def robustness(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="name=PATH or PATH: run, checkpoint or .ppgf file.")
+    ] = None,
+    data: Data = None,
+    run: Annotated[Path | None, typer.Option(help="Run that says who is held out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for all numbers.")] = None,
+    config: Files = None,
+    set_: Settings = None,
+) -> None:
+    """Score models while the signal gets worse: noise, motion, rate, bits, polarity, lost samples."""
+    with plain_errors():
+        flags = {"models": named(models), "data": data or None, "run": run, "out": out}
+        asked = read(configs.RobustnessConfig, "robustness", config, set_, **flags)
+        from training.results_robustness import page
+        from training.robustness import robustness as measure
+
+        print(page(measure(asked)))
 
 
 @command("export")

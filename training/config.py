@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -22,6 +22,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+StressName = Literal["noise", "motion", "rate", "bits", "polarity", "missing", "bursts"]
+STRESS_NAMES = get_args(StressName)
 Scaling = Literal["none", "minmax", "zscore"]
 # Where things are and what runs them: not part of what a run is.
 PATHS = {"out", "device", "data", "teacher", "teacher_data", "cache"}
@@ -219,8 +221,8 @@ class QuantizeConfig(Section):
     _one_folder = field_validator("data", mode="before")(as_list)
 
 
-class EvaluateConfig(Section):
-    """Models side by side on the same windows."""
+class Compared(Section):
+    """Models side by side on the windows of people that none of them learned from."""
 
     models: dict[str, Path] = Field(
         default_factory=dict,
@@ -232,12 +234,28 @@ class EvaluateConfig(Section):
     )
     data: tuple[Path, ...] = Field((), description="prepared data folders; default the run's own")
     out: Path | None = Field(None, description="JSON file for all numbers")
+
+    _one_folder = field_validator("data", mode="before")(as_list)
+
+
+class EvaluateConfig(Compared):
+    """Models side by side on the same windows."""
+
     track: bool = Field(
         False, description="hr over bins: each model also with the causal tracker over its windows"
     )
     bootstrap: int = Field(1000, ge=1, description="draws of subjects for the 95 % intervals")
 
-    _one_folder = field_validator("data", mode="before")(as_list)
+
+class RobustnessConfig(Compared):
+    """Models side by side while the signal gets worse."""
+
+    stresses: tuple[StressName, ...] = Field(
+        (), description=f"which of {', '.join(STRESS_NAMES)}; default all"
+    )
+    windows: int = Field(3000, ge=1, description="at most so many windows, spread evenly")
+    seed: int = Field(0, ge=0, description="seed of noise, motion and of which samples are lost")
+    bootstrap: int = Field(200, ge=1, description="draws of subjects for the 95 % intervals")
 
 
 class ExportConfig(Section):

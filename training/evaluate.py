@@ -22,7 +22,7 @@ from rich.table import Table
 
 import ppgfast
 from training import checkpoint, metrics, tracker
-from training.config import ConfigError, EvaluateConfig
+from training.config import Compared, ConfigError, EvaluateConfig
 from training.data.windows import WindowSet
 from training.finetune import predict
 from training.inputs import (
@@ -119,27 +119,13 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> Evaluati
     Evaluated are the labelled windows of each subject in the data that no model learned from: the held-out
     subjects of a run on its own data, everyone on foreign data.
     """
-    run_folder = config.run or next((path for path in config.models.values() if (path / RUN).exists()), None)
-    record = read_run(run_folder) if run_folder else None
-    if not config.data and record is None:
-        raise ConfigError("evaluate needs windows: give --run, a run folder as a model, or --data")
-    folders = config.data or tuple(Path(folder) for folder in record["data"]["folders"])  # type: ignore[index]
-    found = [entry for name, path in config.models.items() for entry in entries_of(name, path)]
+    entries, windows, rows, record = contenders(config)
+    task = windows.manifest["task"]
     if config.track:
-        over_bins = [tracked(entry) for entry in found if entry.distribution is not None]
+        over_bins = [tracked(entry) for entry in entries if entry.distribution is not None]
         if not over_bins:
             (console or Console(stderr=True)).print("track=true: no model answers over bins, none is tracked")
-        found += over_bins
-    windows = open_windows(folders, max((entry.channels for entry in found), default=1))
-    task = windows.manifest["task"]
-    entries = [baseline(task), *found]
-    for entry in entries:
-        if entry.task != task:
-            raise ConfigError(f"{entry.name} is a model for task {entry.task}, the data are for {task}")
-    learned = {subject for entry in entries for subject in entry.learned_from}
-    if record is not None:
-        learned |= {*record["subjects"]["train"], *record["subjects"]["validation"]}
-    rows = unseen_rows(windows, learned)
+        entries += over_bins
     chosen_on = validation_windows(record, windows, config) if task == "af" else None
 
     scores = []
@@ -156,6 +142,27 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> Evaluati
         config.out.parent.mkdir(parents=True, exist_ok=True)
         write_json(config.out, result.to_json())
     return result
+
+
+def contenders(config: Compared) -> tuple[list[Entry], WindowSet, NDArray[np.int64], dict[str, Any] | None]:
+    """The baseline and every model, the data, the windows to test on, and run.json if a run says who is held
+    out."""
+    run_folder = config.run or next((path for path in config.models.values() if (path / RUN).exists()), None)
+    record = read_run(run_folder) if run_folder else None
+    if not config.data and record is None:
+        raise ConfigError("evaluate needs windows: give --run, a run folder as a model, or --data")
+    folders = config.data or tuple(Path(folder) for folder in record["data"]["folders"])  # type: ignore[index]
+    found = [entry for name, path in config.models.items() for entry in entries_of(name, path)]
+    windows = open_windows(folders, max((entry.channels for entry in found), default=1))
+    task = windows.manifest["task"]
+    entries = [baseline(task), *found]
+    for entry in entries:
+        if entry.task != task:
+            raise ConfigError(f"{entry.name} is a model for task {entry.task}, the data are for {task}")
+    learned = {subject for entry in entries for subject in entry.learned_from}
+    if record is not None:
+        learned |= {*record["subjects"]["train"], *record["subjects"]["validation"]}
+    return entries, windows, unseen_rows(windows, learned), record
 
 
 def unseen_rows(windows: WindowSet, learned: set[str]) -> NDArray[np.int64]:

@@ -1,19 +1,22 @@
 """docs/results.md and its pictures from docs/results/*.json: `python -m training.results`.
 
-Two kinds of files: what `evaluate --out` writes (models side by side on the same windows) and what `ablate`
-writes (arms of a study). A file `<name>.md` beside a JSON file is its introduction. Nothing is typed by hand.
+Each file is of a kind: what `evaluate --out` writes (models side by side on the same windows), `ablate` (arms
+of a study), `robustness --out` and so on. A file `<name>.md` beside a JSON file is its introduction. Nothing
+is typed by hand.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
+from training import results_robustness
 from training.figures import COLOURS, STYLE
 from training.progress import write_atomically
 
@@ -49,16 +52,17 @@ def main(folder: Path = FOLDER) -> None:
     parts = [HEAD]
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
-        is_study = "arms" in found
-        title = found.get("title") or (f"Study {found['study']}" if is_study else path.stem)
+        kind = found.get("kind") or ("study" if "arms" in found else "evaluation")
+        table, figure_of = KINDS[kind]
+        title = found.get("title") or (f"Study {found['study']}" if kind == "study" else path.stem)
         parts.append(f"## {title}\n")
         words = path.with_suffix(".md")
         if words.exists():
             parts.append(words.read_text().strip() + "\n")
-        parts.append((study if is_study else evaluation)(found) + "\n")
+        parts.append(table(found) + "\n")
         picture = path.with_suffix(".svg")
         with matplotlib.rc_context(STYLE):
-            figure = gains(found) if is_study else coverage(found)
+            figure = figure_of(found)
         if figure is not None:
             save(figure, picture)
             parts.append(f"![{title}](results/{picture.name})\n")
@@ -147,6 +151,13 @@ def gains(found: dict[str, Any]) -> Figure | None:
     overs = {row.get("over", found["reference"]) for row in found["arms"].values() if "gain" in row}
     axes.set_xlabel(f"improvement over {overs.pop() if len(overs) == 1 else 'its reference'} (%)")
     return figure
+
+
+KINDS: dict[str, tuple[Callable[[Any], str], Callable[[Any], Figure | None]]] = {
+    "study": (study, gains),
+    "evaluation": (evaluation, coverage),
+    "robustness": (results_robustness.page, results_robustness.picture),
+}
 
 
 def save(figure: Figure, path: Path) -> None:
