@@ -14,7 +14,7 @@ for mcu in "$@"; do
       -DPPGFAST_MCU="$mcu" -DPPGFAST_MCU_KIND="$kind" -DPPGFAST_MCU_MODELS="$models" >"$build.log"
     cmake --build "$build"
     ctest --test-dir "$build" --verbose >"$build.txt" || { cat "$build.txt"; exit 1; }
-    arm-none-eabi-size "$build"/cpp/apps/mcu/*_s8 >>"$build.txt"
+    find "$build/cpp/apps/mcu" -maxdepth 1 -type f -perm -u+x -exec arm-none-eabi-size {} + >>"$build.txt"
     grep -E "^[0-9]+: [a-z ]+ [0-9a-f]+$|tests passed" "$build.txt"
   done
 done

@@ -1,4 +1,7 @@
-"""Models of the shapes that microcontrollers run, random weights, as C: python -m tests.mcu_models FOLDER"""
+"""Models that microcontrollers run, as C: python -m tests.mcu_models FOLDER
+
+hr_<name>_s8: one output, random weights, with test windows; stream_<name>: the models of the package.
+"""
 
 import sys
 from pathlib import Path
@@ -8,11 +11,13 @@ import numpy as np
 import torch
 
 import ppgfast
+from ppgfast.bundled import file_of
 from ppgfast.export_c import export_c
 from training.export import to_ppgf
 from training.models import build
 
 NAMES = ("gpt50k", "tcn5k")
+BUNDLED = ("gpt1m", "gpt50k", "tcn5k")
 CONTRACT = {"sampling_rate": 40.0, "hop": 80, "scaling": "minmax", "task": "hr", "filter": (0.5, 8.0, 2)}
 
 
@@ -26,6 +31,8 @@ def main(folder: Path) -> None:
             model = Path(scratch) / f"hr-{name}-s8.ppgf"
             to_ppgf(build(name, n_patches=8).eval(), model, precision="s8", selftest=windows, **CONTRACT)
             export_c(model, folder, selftest=1)
+    for name in BUNDLED:
+        export_c(file_of(f"hr-{name}-s8"), folder, name=f"stream_{name}", selftest=0)
 
 
 if __name__ == "__main__":

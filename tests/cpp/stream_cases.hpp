@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fixed_signal.hpp"
 #include "ppgfast/stream.hpp"
 
 namespace stream_cases {
@@ -38,20 +39,7 @@ inline StreamConfig config_of(const Model& model, double rate) {
   return config;
 }
 
-// The same numbers on every platform.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed * 2 + 1) {}
-  std::uint32_t next() {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<std::uint32_t>(state_ >> 33);
-  }
-  std::size_t below(std::size_t n) { return next() % n; }
-  double uniform() { return next() / 2147483648.0; }  // 0 to 1
-
- private:
-  std::uint64_t state_;
-};
+using fixed_signal::Random;
 
 // Pulses on a large offset, with breathing and noise: like a raw sensor's counts.
 inline std::vector<float> pulses(std::size_t n, double rate, double bpm = 75.0, std::uint64_t seed = 1) {

@@ -13,11 +13,12 @@ constexpr double kaiser_beta = 7.857;  // side lobes 80 dB down
 constexpr std::uint64_t most_phases = 16;
 constexpr std::uint64_t measured_steps = std::uint64_t{1} << 32;  // parts of a sample for measured rates
 
-// The modified Bessel function of order 0, by its series: terms vanish before the 40th for x <= 10.
+// The modified Bessel function of order 0, by its series: for 0 <= x <= 10 the terms fall from the 5th on.
 double bessel_i0(double x) noexcept {
-  double sum = 1.0, term = 1.0;
-  for (int k = 1; k < 40; ++k) {
+  double sum = 1.0, before = 0.0, term = 1.0;
+  for (int k = 1; k < 6 || sum != before; ++k) {
     term *= x / (2.0 * k);
+    before = sum;
     sum += term * term;
   }
   return sum;
@@ -56,6 +57,10 @@ Ratio nearest_ratio(double x) noexcept {
 std::size_t Resampler::reach(double rate_in, double rate_out) noexcept {
   const double squeeze = std::min(1.0, rate_out / rate_in);
   return static_cast<std::size_t>(std::ceil(Lowpass::crossings / squeeze));
+}
+
+bool Resampler::keeps_table(double rate_in, double rate_out, bool measured) noexcept {
+  return measured || nearest_ratio(rate_in / rate_out).denominator > most_phases;
 }
 
 std::size_t Resampler::weight_doubles(double rate_in, double rate_out, std::size_t reach,

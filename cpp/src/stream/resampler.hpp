@@ -35,6 +35,9 @@ class Resampler {
   static std::size_t weight_doubles(double rate_in, double rate_out, std::size_t reach,
                                     bool measured) noexcept;
 
+  // Whether the table is needed after `init`.
+  static bool keeps_table(double rate_in, double rate_out, bool measured) noexcept;
+
   // `table` is a Lowpass, `reach` what reach() says or 0 to pass samples on as they are, reach <= delay.
   // `memory` holds memory_floats, `weights` n_weights = weight_doubles.
   void init(const float* table, float* memory, double* weights, std::size_t n_weights, double rate_in,

@@ -46,8 +46,8 @@ struct Stream::State : Stream {
   std::int64_t hop_inputs;             // PPG samples in a hop
   double min_quality;
   double acc_per_ppg;  // rate over rate
-  float *table, *gathered, *predictions, *belief, *spare;
-  void* scratch;
+  float *table, *gathered, *predictions, *belief;
+  void* scratch;  // of the model, of the quality, and of the low-pass while it is designed
 
   // What changes.
   Merge merge;
@@ -73,6 +73,7 @@ struct Stream::State : Stream {
   bool tracks() const noexcept {
     return config.track != 0 && model->config().activation == Activation::distribution;
   }
+  void lay_out_scratch(Arena& arena) noexcept;
   static std::size_t lay_out(const Model& model, const StreamConfig& config, void* arena) noexcept;
   void set_constants() noexcept;
   void lay_out_signals(Arena& arena) noexcept;
@@ -100,10 +101,21 @@ void Stream::State::set_constants() noexcept {
   acc_per_ppg = has_acc() ? config.acc_rate / config.sampling_rate : 0.0;
 }
 
+void Stream::State::lay_out_scratch(Arena& arena) noexcept {
+  const ModelConfig& m = model->config();
+  const bool measured = config.timestamped != 0;
+  const bool keeps_table = Resampler::keeps_table(config.sampling_rate, m.sampling_rate, measured) ||
+                           (has_acc() && Resampler::keeps_table(config.acc_rate, m.sampling_rate, measured));
+  const std::size_t design = keeps_table ? 0 : Lowpass::floats * sizeof(float);
+  scratch = arena.take<unsigned char>(
+      std::max({model->scratch_bytes(), design, std::size_t{m.window} * sizeof(float)}));
+  table = keeps_table ? arena.take<float>(Lowpass::floats) : static_cast<float*>(scratch);
+  if (table != nullptr) Lowpass::design(table);
+}
+
 void Stream::State::lay_out_signals(Arena& arena) noexcept {
   const ModelConfig& m = model->config();
   const bool placed = table != nullptr;
-  if (placed) Lowpass::design(table);
   // The accelerometer's low-pass must have what it reaches for when an output of the PPG comes.
   const std::size_t reach = has_acc() ? Resampler::reach(config.acc_rate, m.sampling_rate) : 0;
   const double wait = has_acc() ? std::ceil(static_cast<double>(reach + 1) / acc_per_ppg) + 2.0 : 0.0;
@@ -126,14 +138,12 @@ void Stream::State::lay_out_signals(Arena& arena) noexcept {
 void Stream::State::lay_out_model(Arena& arena) noexcept {
   const ModelConfig& m = model->config();
   gathered = arena.take<float>(has_acc() ? std::size_t{m.channels} * m.window : 0);
-  spare = arena.take<float>(m.window);
   predictions = arena.take<float>(m.n_outputs);
   belief = arena.take<float>(tracks() ? m.n_outputs : 0);
   double* const memory = arena.take<double>(tracks() ? Tracker::memory(m.n_outputs) : 0);
   if (tracks() && memory != nullptr) {
     tracker.init(m.n_outputs, m.std, static_cast<double>(hop) / m.sampling_rate, memory);
   }
-  scratch = arena.take<unsigned char>(model->scratch_bytes());
 }
 
 // Everything in the arena, in order, as a new stream has it; with a null block only its size.
@@ -150,7 +160,7 @@ std::size_t Stream::State::lay_out(const Model& model, const StreamConfig& confi
   s->model = &model;
   s->config = config;
   s->set_constants();
-  s->table = arena.take<float>(Lowpass::floats);
+  s->lay_out_scratch(arena);
   s->lay_out_signals(arena);
   s->lay_out_model(arena);
   s->bytes = arena.used();
@@ -349,7 +359,7 @@ void Stream::State::answer(StreamResult* result) noexcept {
     x = gathered;
   }
   model->outputs(x, 1, predictions, scratch);
-  result->quality = quality(x, m.window, m.sampling_rate, step, spare);
+  result->quality = quality(x, m.window, m.sampling_rate, step, static_cast<float*>(scratch));
   if (m.activation == Activation::distribution) {
     const float* probability = predictions;
     if (tracks()) tracker.push(predictions, belief), probability = belief;
