@@ -60,6 +60,7 @@ test-mcu: $(VENV)/installed
 	  arm-none-eabi-g++:"gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-dev"
 	$(BIN)/python -m tests.mcu_models build/mcu/models
 	cmake/mcu_tests.sh $(abspath build/mcu/models) $(MCUS)
+	$(BIN)/python -m benchmarks.hardware $(if $(UPDATE),--update)
 
 test-python: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS)
