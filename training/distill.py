@@ -39,7 +39,8 @@ from training.teacher_cache import Store, is_store, open_store, teacher_outputs,
 from training.time_scale import Copies
 from training.tracker import LOWEST, STEP
 
-VECTORS = {
+NEEDED = {
+    "prediction": ("prediction",),
     "feature": ("feature",),
     "patches": ("morphology", "rhythm"),
 }  # stored array -> losses that need it
@@ -90,14 +91,14 @@ def open_teacher(config: DistillConfig, run: Run, console: Console | None = None
     else:
         stores = computed(config, run, console)
     store = stores[0]
-    if store.manifest["task"] != run.targets.task:
+    if store.prediction is not None and store.manifest["task"] != run.targets.task:
         raise ConfigError(
             f"{config.teacher}: a teacher for {store.manifest['task']}, the data are for {run.targets.task}"
         )
-    for array, names in VECTORS.items():
+    for array, names in NEEDED.items():
         asked = [name for name in names if getattr(config.losses, name) > 0]
         if getattr(store, array) is None and asked:
-            raise ConfigError(f"{config.teacher} holds predictions only; set losses.{asked[0]}=0")
+            raise ConfigError(f"{config.teacher} holds no {array}; set losses.{asked[0]}=0")
     return stores
 
 

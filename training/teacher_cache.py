@@ -3,7 +3,7 @@
 A store is a folder: `prediction.npy` float32 (n, C), bpm for hr, logits for af; `feature.npy` (n, d) and
 `patches.npy` (n, N, d), float16 or float32; `manifest.json`. Row i belongs to window i of the data set whose
 `rows` hash the manifest names. Any program can write one with `write_store`, also for a teacher that is no
-torch module, or one that only predicts.
+torch module, or one of which only some of the three are known.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Store:
-    """Teacher outputs of n windows, memory-mapped; no feature and patches if the teacher only predicts."""
+    """Teacher outputs of n windows, memory-mapped; None where the teacher says nothing."""
 
     folder: Path
     manifest: dict[str, Any]
-    prediction: NDArray[np.float32]
+    prediction: NDArray[np.float32] | None
     feature: NDArray | None
     patches: NDArray | None
 
@@ -65,14 +65,14 @@ class Store:
         return sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def outputs(self, rows: NDArray, device: torch.device) -> Outputs:
-        """Float32 tensors of the windows `rows`; zeros of width 1 where the teacher only predicts."""
+        """Float32 tensors of the windows `rows`; zeros of width 1 where the teacher says nothing."""
 
         def take(array: NDArray | None, missing: tuple[int, ...]) -> Tensor:
             values = np.zeros(missing, np.float32) if array is None else np.asarray(array[rows], np.float32)
             return torch.from_numpy(values).to(device)
 
         return Outputs(
-            take(self.prediction, ()),
+            take(self.prediction, (len(rows), 1)),
             take(self.feature, (len(rows), 1)),
             take(self.patches, (len(rows), 1, 1)),
         )
@@ -117,11 +117,11 @@ def open_store(folder: Path, windows: WindowSet | None = None) -> Store:
             f"{folder} holds outputs for {manifest['n']} other windows than the {len(windows)} given "
             "(subjects, records or times differ); use the data it was computed on"
         )
-    return Store(folder, manifest, **arrays)  # type: ignore[arg-type]
+    return Store(folder, manifest, **arrays)
 
 
 def write_store(
-    folder: Path,
+    folder: Path | str,
     windows: WindowSet,
     outputs: Iterable[Mapping[str, NDArray]],
     task: str,
@@ -130,11 +130,12 @@ def write_store(
 ) -> Store:
     """Write the outputs for all windows, batch after batch in their order, and open the store.
 
-    outputs: mappings with `prediction` (B, C) and, both or neither, `feature` (B, d) and `patches` (B, N, d).
+    outputs: mappings with what is known of `prediction` (B, C), `feature` (B, d) and `patches` (B, N, d).
     teacher: what is known of the teacher; key `subjects` lists those it learned from, `data` names their
     dataset, licence and citation, which else are "not stated".
     The folder appears complete or not at all; what a killed writer left is never read and goes with the next.
     """
+    folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(folder)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
@@ -143,13 +144,17 @@ def write_store(
         arrays: dict[str, NDArray] = {}
         done = 0
         for batch in outputs:
+            if not batch or not batch.keys() <= set(NAMES):
+                raise ConfigError(
+                    f"{folder}: outputs are {sorted(batch)}, expected some of {', '.join(NAMES)}"
+                )
             for name, values in batch.items():
                 if name not in arrays:
                     kind = np.dtype(np.float32 if name == "prediction" else dtype)
                     shape = (len(windows), *values.shape[1:])
                     arrays[name] = open_memmap(partial / f"{name}.npy", mode="w+", dtype=kind, shape=shape)
                 _put(arrays[name], done, values, name)
-            done += len(batch["prediction"])
+            done += len(next(iter(batch.values())))
         if done != len(windows):
             raise ConfigError(f"{folder}: the teacher gave {done} rows for {len(windows)} windows")
         for array in arrays.values():

@@ -166,7 +166,7 @@ def test_unlabelled_windows_join_and_have_no_supervised_loss(config, tmp_path):
 def test_a_teacher_that_only_predicts_needs_the_other_losses_off(config, tmp_path):
     windows = tiny_windows()
     store = write_store(tmp_path / "answers", windows, [{"prediction": windows.label[:, None]}], "hr")
-    with pytest.raises(ConfigError, match=r"holds predictions only; set losses\.feature=0"):
+    with pytest.raises(ConfigError, match=r"holds no feature; set losses\.feature=0"):
         distill(config(teacher=store.folder), QUIET)
     off = {"feature": 0, "morphology": 0, "rhythm": 0}
     result = distill(config(teacher=store.folder, losses=off), QUIET)
@@ -174,6 +174,22 @@ def test_a_teacher_that_only_predicts_needs_the_other_losses_off(config, tmp_pat
     assert row["train.total"] == pytest.approx(
         row["train.supervised"] + 0.5 * row["train.prediction"], rel=1e-5
     )
+
+
+def test_a_teacher_of_which_only_features_are_known_needs_the_other_losses_off(config, tmp_path):
+    windows = tiny_windows()
+    vectors = np.random.default_rng(0).standard_normal((len(windows), 5)).astype(np.float32)
+    store = write_store(tmp_path / "vectors", windows, [{"feature": vectors}], "none")
+    with pytest.raises(ConfigError, match=r"holds no prediction; set losses\.prediction=0"):
+        distill(config(teacher=store.folder), QUIET)
+    only = {"prediction": 0, "feature": 1, "morphology": 0, "rhythm": 0}
+    optimiser = {"epochs": 8, "batch": 8, "learning_rate": 3e-3, "warmup": 0.1}
+    history = distill(config(teacher=store.folder, losses=only, optimiser=optimiser), QUIET).history
+    assert history[-1]["train.feature"] < history[0]["train.feature"]
+    row = history[0]
+    assert row["train.total"] == pytest.approx(row["train.supervised"] + row["train.feature"], rel=1e-5)
+    with pytest.raises(ConfigError, match="outputs are \\['embedding'\\], expected some of prediction"):
+        write_store(tmp_path / "odd", windows, [{"embedding": vectors}], "none")
 
 
 def test_a_papagei_teacher_gets_the_windows_at_its_own_rate(config, tmp_path):

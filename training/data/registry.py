@@ -6,6 +6,7 @@ from . import (
     ieee_spc2015,
     liu2022,
     mimic_perform_af,
+    ppg_bp,
     ppg_dalia,
     simulated,
     stanford_af,
@@ -25,6 +26,7 @@ DATA_SETS: dict[str, DataSet] = {
         mimic_perform_af,
         wfdb_records,
         cinc2015,
+        ppg_bp,
         simulated,
     )
 }
