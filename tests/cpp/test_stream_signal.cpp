@@ -230,7 +230,7 @@ TEST(a_gate_stops_what_is_no_pulse) {
 
 TEST(quality_tells_a_pulse_from_noise) {
   Random random(5);
-  std::vector<float> pulse(320), noise(320), scratch(320);
+  std::vector<float> pulse(320), noise(320), scratch(quality_scratch(320));
   for (std::size_t i = 0; i < pulse.size(); ++i) {
     pulse[i] = static_cast<float>(1e5 + std::sin(2 * pi * 1.3 * static_cast<double>(i) / 40.0));
     noise[i] = static_cast<float>(random.uniform());

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/unroll.hpp"
 #include "stream/trigonometry.hpp"
+#include "stream/vectors.hpp"
 
 namespace ppgfast::stream {
 namespace {
@@ -77,7 +79,7 @@ void Resampler::init(const float* table, float* memory, double* weights, std::si
   reach_ = reach;
   delay_ = delay;
   squeeze_ = std::min(1.0, rate_out / rate_in);
-  step_ = nearest_ratio(rate_in / rate_out);
+  move_by(nearest_ratio(rate_in / rate_out));
   phases_ = n_weights == 2 * reach * step_.denominator ? step_.denominator : 0;
   for (std::uint64_t p = 0; p < phases_; ++p) {
     weigh(static_cast<double>(p) / static_cast<double>(phases_), weights + p * 2 * reach);
@@ -95,12 +97,18 @@ void Resampler::restart(float first, double offset) noexcept {
   remainder_ = steps % step_.denominator;
 }
 
+void Resampler::move_by(Ratio step) noexcept {
+  step_ = step;
+  whole_ = static_cast<std::int64_t>(step.numerator / step.denominator);
+  rest_ = step.numerator % step.denominator;
+}
+
 void Resampler::set_step(double inputs) noexcept {
   if (step_.denominator != measured_steps) {
     remainder_ = static_cast<std::uint64_t>(fraction() * static_cast<double>(measured_steps));
   }
   phases_ = 0;
-  step_ = {static_cast<std::uint64_t>(inputs * static_cast<double>(measured_steps) + 0.5), measured_steps};
+  move_by({static_cast<std::uint64_t>(inputs * static_cast<double>(measured_steps) + 0.5), measured_steps});
 }
 
 // Of x[position_ + 1 - reach_] ... x[position_ + reach_], for an output `fraction` after x[position_].
@@ -126,19 +134,23 @@ double Resampler::filtered() const noexcept {
   const double* weights = weights_ + (phases_ != 0 ? remainder_ * 2 * reach_ : 0);
   if (phases_ == 0) weigh(fraction(), weights_);
   const float* const x = ring_.last(ago + reach_);
-  double even = 0.0, odd = 0.0;  // two sums, so that an addition need not wait for the one before it
-  for (std::size_t k = 0; k < 2 * reach_; k += 2) {
-    even += weights[k] * static_cast<double>(x[k]);
-    odd += weights[k + 1] * static_cast<double>(x[k + 1]);
+  // Eight sums, so that an addition need not wait for the one before it.
+  Two sum[4] = {};
+  std::size_t k = 0;
+  for (; k + 8 <= 2 * reach_; k += 8) {
+    PPGFAST_UNROLL for (std::size_t l = 0; l < 4; ++l) sum[l] +=
+        load(weights + k + 2 * l) * widened(x + k + 2 * l);
   }
-  return even + odd;
+  for (std::size_t l = 0; k < 2 * reach_; k += 2, ++l) sum[l] += load(weights + k) * widened(x + k);
+  const Two all = (sum[0] + sum[2]) + (sum[1] + sum[3]);
+  return all[0] + all[1];
 }
 
 double Resampler::pull() noexcept {
   const double y = filtered();
-  remainder_ += step_.numerator;
-  position_ += static_cast<std::int64_t>(remainder_ / step_.denominator);
-  remainder_ %= step_.denominator;
+  position_ += whole_;
+  remainder_ += rest_;
+  if (remainder_ >= step_.denominator) ++position_, remainder_ -= step_.denominator;
   return y;
 }
 

@@ -64,6 +64,7 @@ class Resampler {
  private:
   double filtered() const noexcept;
   void weigh(double fraction, double* weights) const noexcept;
+  void move_by(Ratio step) noexcept;
 
   const float* table_ = nullptr;
   Ring ring_;
@@ -71,7 +72,9 @@ class Resampler {
   std::uint64_t phases_ = 0;   // 0: weights are made for each output
   std::size_t reach_ = 0, delay_ = 0;
   double squeeze_ = 1.0;  // zero crossings of the sinc per input sample
-  Ratio step_ = {1, 1};
+  Ratio step_ = {1, 1};   // input samples from one output to the next:
+  std::int64_t whole_ = 1;
+  std::uint64_t rest_ = 0;  // and the rest, in 1 / step_.denominator
   std::int64_t count_ = 0, position_ = 0;
   std::uint64_t remainder_ = 0;  // of the position, in 1 / step_.denominator
 };

@@ -74,6 +74,9 @@ struct Stream::State : Stream {
     return config.track != 0 && model->config().activation == Activation::distribution;
   }
   void lay_out_scratch(Arena& arena) noexcept;
+  double now() const noexcept {  // when the next sample is due, s
+    return config.timestamped != 0 ? clock.due() : static_cast<double>(index) / config.sampling_rate;
+  }
   static std::size_t lay_out(const Model& model, const StreamConfig& config, void* arena) noexcept;
   void set_constants() noexcept;
   void lay_out_signals(Arena& arena) noexcept;
@@ -108,7 +111,7 @@ void Stream::State::lay_out_scratch(Arena& arena) noexcept {
                            (has_acc() && Resampler::keeps_table(config.acc_rate, m.sampling_rate, measured));
   const std::size_t design = keeps_table ? 0 : Lowpass::floats * sizeof(float);
   scratch = arena.take<unsigned char>(
-      std::max({model->scratch_bytes(), design, std::size_t{m.window} * sizeof(float)}));
+      std::max({model->scratch_bytes(), design, quality_scratch(m.window) * sizeof(float)}));
   table = keeps_table ? arena.take<float>(Lowpass::floats) : static_cast<float*>(scratch);
   if (table != nullptr) Lowpass::design(table);
 }
@@ -271,10 +274,8 @@ bool Stream::State::take_ppg(const PpgSample& sample, StreamResult* result) noex
     }
   }
   ++index, ++silent;
-  const double now =
-      config.timestamped != 0 ? clock.due() : static_cast<double>(index) / config.sampling_rate;
   if (is_first != 0) {
-    start_time = now - (config.timestamped != 0 ? clock.period() : 1.0 / config.sampling_rate);
+    start_time = now() - (config.timestamped != 0 ? clock.period() : 1.0 / config.sampling_rate);
     is_first = 0;
   }
   if (reason == Reason::ok) {
@@ -286,7 +287,7 @@ bool Stream::State::take_ppg(const PpgSample& sample, StreamResult* result) noex
   }
   if (silent < hop_inputs) return false;
   silent = 0;
-  place(now, index, last_reason, result);
+  place(now(), index, last_reason, result);
   return true;
 }
 
