@@ -13,6 +13,7 @@ namespace ppgfast::binding {
 void bind_cpu(pybind11::module_& module);
 void bind_losses(pybind11::module_& module);
 void bind_model(pybind11::module_& module);
+void bind_recording(pybind11::module_& module);
 void bind_status(pybind11::module_& module);
 void bind_stream(pybind11::module_& module);  // after bind_model
 

@@ -7,5 +7,6 @@ PYBIND11_MODULE(_core, module) {
   ppgfast::binding::bind_cpu(module);
   ppgfast::binding::bind_model(module);
   ppgfast::binding::bind_stream(module);
+  ppgfast::binding::bind_recording(module);
   ppgfast::binding::bind_losses(module);
 }

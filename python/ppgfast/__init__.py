@@ -14,18 +14,56 @@ if TYPE_CHECKING:
     from ppgfast.bundled import models
     from ppgfast.io import Recording, read
     from ppgfast.simulate import Simulation, ppg_simulate
+    from ppgfast.verbs import (
+        Finding,
+        SignalWarning,
+        Table,
+        ppg_af,
+        ppg_check,
+        ppg_clean,
+        ppg_peaks,
+        ppg_plot,
+        ppg_process,
+        ppg_quality,
+        ppg_rate,
+    )
+
+_VERBS = (
+    "Finding",
+    "SignalWarning",
+    "Table",
+    "ppg_af",
+    "ppg_check",
+    "ppg_clean",
+    "ppg_peaks",
+    "ppg_plot",
+    "ppg_process",
+    "ppg_quality",
+    "ppg_rate",
+)
 
 __all__ = [
+    "Finding",
     "Model",
     "ModelFileError",
     "Recording",
     "RecordingError",
+    "SignalWarning",
     "Simulation",
+    "Table",
     "__version__",
     "cpu",
     "load",
     "losses",
     "models",
+    "ppg_af",
+    "ppg_check",
+    "ppg_clean",
+    "ppg_peaks",
+    "ppg_plot",
+    "ppg_process",
+    "ppg_quality",
+    "ppg_rate",
     "ppg_simulate",
     "read",
 ]
@@ -37,6 +75,8 @@ def __getattr__(name: str) -> object:
         from ppgfast import simulate
 
         return getattr(simulate, name)
+    if name in _VERBS:
+        return getattr(import_module("ppgfast.verbs"), name)
     if name in ("Recording", "read"):
         return getattr(import_module("ppgfast.io"), name)
     if name == "models":
