@@ -63,7 +63,7 @@ std::string window_text(const ModelConfig& c) {
   return text;
 }
 
-void check_finite(const py::array& windows) {
+void check_finite(const py::array& windows, const char* name = "windows") {
   const float* x = static_cast<const float*>(windows.data());
   const py::ssize_t n = windows.size();
   // One pass over the exponents without a branch, which vectorises: sums of floats wait for one another.
@@ -79,7 +79,7 @@ void check_finite(const py::array& windows) {
   py::ssize_t i = 0;
   while (std::isfinite(x[i])) ++i;
   throw py::value_error(
-      element_text(windows, "windows", i) +
+      element_text(windows, name, i) +
       ", expected finite samples: drop windows with missing samples or fill the gaps first");
 }
 
@@ -232,13 +232,66 @@ py::array embed(SharedModel& shared, const py::object& windows, py::ssize_t thre
   return result;
 }
 
+// Patches between answers, of a hop in seconds or None; ValueError if it is no whole number of them.
+std::size_t hop_patches(const ModelConfig& c, const py::object& hop) {
+  if (hop.is_none()) return std::max<std::size_t>(1, (c.hop > 0 ? c.hop : c.window) / c.patch);
+  const double patches = py::cast<double>(hop) * c.sampling_rate / c.patch;
+  if (!(patches >= 1.0 && patches < 1e9) || std::fabs(patches - std::round(patches)) > 1e-6) {
+    throw py::value_error("hop is " + py::cast<std::string>(py::str(hop)) +
+                          " s, expected a multiple of a patch: " + std::to_string(c.patch) + " samples at " +
+                          py::cast<std::string>(py::str(py::float_(c.sampling_rate))) + " Hz");
+  }
+  return static_cast<std::size_t>(std::round(patches));
+}
+
+py::array predict_sequence(SharedModel& shared, const py::object& samples, const py::object& hop) {
+  const Model& model = shared.model;
+  const ModelConfig& c = model.config();
+  if (model.state_bytes() == 0) {
+    throw py::value_error("this model has whole windows only: cut the signal into windows and use predict");
+  }
+  check_float32(samples, "samples");
+  const auto array = py::reinterpret_borrow<py::array>(samples);
+  if (array.ndim() != 1 || array.shape(0) < c.window) {
+    throw py::value_error("samples has shape " + shape_text(array) + ", expected (n,) with at least " +
+                          window_text(c));
+  }
+  check_finite(array, "samples");
+  const std::size_t step = hop_patches(c, hop);
+  const std::size_t patches = static_cast<std::size_t>(array.shape(0)) / c.patch;
+  const std::size_t answers = (patches - c.n_patches) / step + 1;
+  py::array_t<float> result({static_cast<py::ssize_t>(answers), static_cast<py::ssize_t>(c.n_predictions())});
+  const float* const x = static_cast<const float*>(array.data());
+  float* const out = result.mutable_data();
+
+  const py::gil_scoped_release unlocked;
+  const Block state = allocate(model.state_bytes());
+  std::memset(state.get(), 0, model.state_bytes());
+  Block scratch = shared.take_scratch();
+  std::vector<float> outputs(c.n_outputs);
+  for (std::size_t i = 0, done = 0; i < answers; ++i) {
+    const std::size_t end = c.n_patches + i * step;
+    model.extend(state.get(), x + done * c.patch, end - done, scratch.get());
+    done = end;
+    model.answer(state.get(), outputs.data(), scratch.get());
+    float* const row = out + i * c.n_predictions();
+    if (c.activation == Activation::distribution) {
+      summarize(c, outputs.data(), row);
+    } else {
+      std::copy(outputs.begin(), outputs.end(), row);
+    }
+  }
+  shared.return_scratch(std::move(scratch));
+  return std::move(result);
+}
+
 template <typename Enum, std::size_t n>
 const char* spelled(const char* const (&names)[n], Enum value) {
   return names[static_cast<std::size_t>(value)];
 }
 
 py::dict info(const SharedModel& shared) {
-  static const char* const kinds[] = {"linear", "mlp", "gpt", "papagei", "tcn"};
+  static const char* const kinds[] = {"linear", "mlp", "gpt", "papagei", "tcn", "streamgpt"};
   static const char* const precisions[] = {"f32", "s8"};
   static const char* const scalings[] = {"none", "minmax", "zscore"};
   static const char* const tasks[] = {"none", "hr", "af"};
@@ -250,7 +303,8 @@ py::dict info(const SharedModel& shared) {
 
   py::dict shape("n_outputs"_a = c.n_outputs, "n_patches"_a = c.n_patches, "patch"_a = c.patch);
   if (c.kind != Kind::linear) shape["d_model"] = c.d_model;
-  if (c.kind == Kind::gpt) {
+  if (c.kind == Kind::streamgpt) shape["reach"] = c.reach;
+  if (c.kind == Kind::gpt || c.kind == Kind::streamgpt) {
     shape["n_layers"] = c.n_layers;
     shape["n_heads"] = c.n_heads;
   }
@@ -344,12 +398,33 @@ windows, threads : as for `predict`.
 Returns
 -------
 float32 array (T, d) for one window, else (B, T, d). For a gpt T = N + 1, the first row being the SEP token;
-else T = 1: the hidden units of an mlp, the mean over time of a papagei or tcn.
+for a streamgpt T = N, else T = 1: the hidden units of an mlp, the mean over time of a papagei or tcn.
 
 Raises
 ------
 TypeError, ValueError
     as `predict`, and for a linear model, which has none.)";
+
+constexpr const char* predict_sequence_doc =
+    R"(Run a model that takes a signal patch by patch over a whole one.
+
+An answer knows the samples before its window, as in a stream: give one unbroken signal, not windows.
+
+Parameters
+----------
+samples : C-contiguous float32 array (n,) at the model's sampling rate, filtered as for `predict`; `prepare` makes it
+    of raw samples. A stream begins when its filter has settled: its answers are those of
+    ``signal[round(results[0].t_start * rate):]``, results being those with an answer.
+hop : seconds between answers, a multiple of a patch; None is the model's own.
+
+Returns
+-------
+float32 array (answers, C), as `predict` gives them: the first at the end of the first whole window, then every hop.
+
+Raises
+------
+TypeError, ValueError
+    as `predict`, for a signal shorter than a window, and for a model that has whole windows only.)";
 
 // The bytes at a multiple of 64.
 Block copy_of(const py::bytes& bytes, std::size_t* size) {
@@ -374,6 +449,8 @@ void bind_model(py::module_& module) {
       .def("distribution", &distribution, py::arg("windows"), py::kw_only(), py::arg("threads") = 1,
            distribution_doc)
       .def("track", &track, py::arg("distribution"), py::kw_only(), py::arg("hop"), track_doc)
+      .def("predict_sequence", &predict_sequence, py::arg("samples"), py::kw_only(),
+           py::arg("hop") = py::none(), predict_sequence_doc)
       .def("embed", &embed, py::arg("windows"), py::kw_only(), py::arg("threads") = 1, embed_doc)
       .def_property_readonly("info", &info, "What the file says about itself, as a dict of plain values.")
       .def("__repr__", [](const SharedModel& shared) {

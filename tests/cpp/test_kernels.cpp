@@ -245,6 +245,60 @@ TEST(attention_is_causal) {
   CHECK(!same_bits(before.data(), after.data(), tokens * d_head));
 }
 
+void compare_attention_step(const Kernels& table, std::size_t keys, std::size_t heads, std::size_t d_head,
+                            Fill fill) {
+  std::mt19937 random(static_cast<unsigned>(keys + d_head));
+  const std::size_t width = heads * d_head, key_stride = padded(keys) + 16, bias_stride = padded(keys) + 5;
+  Guarded query(width), key(width * key_stride), value(keys * width), bias(heads * bias_stride);
+  Guarded expected(width), got(width), scratch_a(padded(keys)), scratch_b(padded(keys));
+  query.fill(fill, random);
+  key.fill(fill, random);
+  value.fill(fill, random);
+  bias.fill(Fill::random, random);
+  scratch_b.fill(Fill::ramp, random);
+  const auto run = [&](const Kernels& kernel, Guarded& y, Guarded& scratch) {
+    kernel.attention_step_f32({query.data(), key.data(), key_stride, value.data(), bias.data(), bias_stride,
+                               keys, heads, d_head, y.data(), scratch.data()});
+  };
+  run(scalar, expected, scratch_a);
+  run(table, got, scratch_b);
+  if (!CHECK(same_bits(expected.data(), got.data(), width)) || !CHECK(got.intact()) ||
+      !CHECK(scratch_b.intact())) {
+    std::cout << "  attention_step_f32 " << table.name << " keys " << keys << " heads " << heads << " d_head "
+              << d_head << " fill " << static_cast<int>(fill) << "\n";
+  }
+}
+
+TEST(attention_step_matches_scalar) {
+  for (const Kernels* table : tables()) {
+    for (std::size_t keys = 1; keys <= 34; ++keys) compare_attention_step(*table, keys, 2, 32, Fill::random);
+    for (std::size_t d_head : {16, 48, 128}) compare_attention_step(*table, 8, 3, d_head, Fill::random);
+    for (Fill fill : fills) compare_attention_step(*table, 13, 1, 16, fill);
+  }
+}
+
+TEST(attention_step_is_the_last_row_of_attention) {
+  std::mt19937 random(6);
+  for (const std::size_t tokens : {1u, 7u, 16u, 31u}) {
+    const std::size_t heads = 2, d_head = 16, A = heads * d_head, stride = padded(tokens);
+    Guarded qkv(tokens * 3 * A), cosine(tokens * d_head), sine(tokens * d_head), all(tokens * A), last(A);
+    Guarded key(A * stride), value(tokens * A), bias(heads * stride),
+        scratch(attention_scratch(tokens, d_head));
+    qkv.fill(Fill::random, random);
+    cosine.fill(Fill::one, random);
+    for (std::size_t t = 0; t < tokens; ++t) {
+      const float* const row = qkv.data() + t * 3 * A;
+      for (std::size_t c = 0; c < A; ++c) key.data()[c * stride + t] = row[A + c];
+      std::copy(row + 2 * A, row + 3 * A, value.data() + t * A);
+    }
+    scalar.attention_f32(
+        {qkv.data(), tokens, heads, d_head, d_head, cosine.data(), sine.data(), all.data(), scratch.data()});
+    scalar.attention_step_f32({qkv.data() + (tokens - 1) * 3 * A, key.data(), stride, value.data(),
+                               bias.data(), stride, tokens, heads, d_head, last.data(), scratch.data()});
+    CHECK(same_bits(all.data() + (tokens - 1) * A, last.data(), A));
+  }
+}
+
 void compare_head(const Kernels& table, std::size_t tokens, std::size_t width, std::size_t outputs,
                   Fill fill) {
   std::mt19937 random(static_cast<unsigned>(width));

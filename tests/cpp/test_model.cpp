@@ -1,5 +1,6 @@
 // A model from its bytes to its predictions: the stored answers, no allocation after load, no dependence on
 // scratch.
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -21,7 +22,8 @@ using namespace ppgfast;
 
 constexpr const char* golden_models[] = {
     "v1.0_gpt_f32", "v1.0_papagei_f32", "v1.0_tcn_f32", "v1.0_mlp_f32", "v1.0_linear_f32", "v1.0_gpt_s8",
-    "v1.0_papagei_s8", "v1.0_tcn_s8", "v1.0_mlp_s8", "v1.0_linear_s8",
+    "v1.0_papagei_s8", "v1.0_tcn_s8", "v1.0_mlp_s8", "v1.0_linear_s8", "v1.0_streamgpt_f32",
+    "v1.0_streamgpt_s8",
     // With accelerometer, answering with a distribution:
     "v1.0_gpt_acc_f32", "v1.0_tcn_acc_f32", "v1.0_gpt_acc_s8", "v1.0_tcn_acc_s8"};
 
@@ -173,6 +175,54 @@ TEST(threads_share_one_model) {
   }
   for (std::thread& thread : threads) thread.join();
   CHECK_EQ(wrong.load(), 0);
+}
+
+TEST(a_signal_patch_by_patch_has_the_bits_of_any_cut_on_every_isa) {
+  for (const char* name : {"v1.0_streamgpt_f32", "v1.0_streamgpt_s8"}) {
+    const Golden golden(name);
+    std::vector<float> expected;
+    for (const char* isa : isas()) {
+      const Model model = golden.open(isa);
+      const std::size_t P = model.config().patch, patches = golden.windows.size() / P;
+      for (const std::size_t step : {1u, 2u, 5u, 30u}) {
+        const Aligned state(model.state_bytes()), scratch(model.scratch_bytes());
+        std::memset(state.block, 0, model.state_bytes());
+        std::vector<float> got(model.config().n_outputs);
+        const long before = allocations;
+        for (std::size_t done = 0; done < patches; done += step) {
+          std::memset(scratch.block, 0xFF, model.scratch_bytes());
+          model.extend(state.block, golden.windows.data() + done * P, std::min(step, patches - done),
+                       scratch.block);
+        }
+        model.answer(state.block, got.data(), scratch.block);
+        CHECK_EQ(allocations.load(), before);
+        if (expected.empty()) expected = got;
+        CHECK(same_bits(got, expected));
+      }
+    }
+  }
+  CHECK_EQ(Golden("v1.0_gpt_f32").open(nullptr).state_bytes(), std::size_t{0});
+}
+
+TEST(a_signal_forgets_what_lies_behind_its_memory) {
+  for (const char* name : {"v1.0_streamgpt_f32", "v1.0_streamgpt_s8"}) {
+    const Golden golden(name);
+    const Model model = golden.open(nullptr);
+    const ModelConfig& c = model.config();
+    const std::size_t memory = 2 * c.n_patches - 1 + c.n_layers * (c.reach - 1);
+    const std::size_t patches = golden.windows.size() / c.patch;
+    CHECK(patches > memory);
+    const Aligned state(model.state_bytes()), scratch(model.scratch_bytes());
+    const auto answer = [&](std::size_t first) {
+      std::memset(state.block, 0, model.state_bytes());
+      model.extend(state.block, golden.windows.data() + first * c.patch, patches - first, scratch.block);
+      std::vector<float> got(c.n_outputs);
+      model.answer(state.block, got.data(), scratch.block);
+      return got;
+    };
+    CHECK(same_bits(answer(0), answer(patches - memory)));
+    CHECK(!same_bits(answer(0), answer(patches - memory + 1)));
+  }
 }
 
 TEST(a_forced_isa_is_used) {

@@ -19,7 +19,7 @@ from ppgfast import format as ppgf
 from training.quantize import quantize_tensors
 
 HERE = Path(__file__).resolve().parent
-KINDS = ("linear", "mlp", "gpt", "papagei", "tcn")
+KINDS = ("linear", "mlp", "gpt", "papagei", "tcn", "streamgpt")
 SHAPES = {  # kind: model.* config
     "linear": {"n_outputs": 2, "n_patches": 3, "patch": 5},
     "mlp": {"n_outputs": 2, "n_patches": 4, "patch": 9, "d_hidden": 21},
@@ -33,6 +33,15 @@ SHAPES = {  # kind: model.* config
         "d_classifier": 10,
     },
     "tcn": {"n_outputs": 2, "n_patches": 5, "patch": 9, "d_model": 10, "n_blocks": 3},
+    "streamgpt": {
+        "n_outputs": 2,
+        "n_patches": 5,
+        "patch": 7,
+        "d_model": 20,
+        "n_layers": 2,
+        "n_heads": 2,
+        "reach": 3,
+    },
 }
 CONTRACTS = {
     "linear": {"input.scaling": 0, "output.task": 0, "output.units": 0, "output.activation": 0},
@@ -40,6 +49,7 @@ CONTRACTS = {
     "gpt": {"input.scaling": 1, "output.task": 1, "output.units": 1, "output.activation": 0},
     "papagei": {"input.scaling": 2, "output.task": 1, "output.units": 1, "output.activation": 0},
     "tcn": {"input.scaling": 1, "output.task": 2, "output.units": 2, "output.activation": 1},
+    "streamgpt": {"input.scaling": 0, "output.task": 1, "output.units": 1, "output.activation": 0},
 }
 WITH_ACCELEROMETER = ("gpt", "tcn")
 OVER_BINS = {
@@ -67,17 +77,30 @@ def mlp_shapes(s: dict[str, int]) -> Shapes:
 def gpt_shapes(s: dict[str, int]) -> Shapes:
     d, T, C = s["d_model"], s["n_patches"] + 1, s["n_outputs"]
     shapes = {**weight_and_bias("patch", d, s.get("channels", 1) * s["patch"]), "sep": (d,)}
+    shapes |= layer_shapes(s, "rotary", (d // s["n_heads"] // 4,))
+    shapes |= {"head.norm.weight": (T * d,), "head.norm.bias": (T * d,)}
+    return shapes | weight_and_bias("head.linear", C, T * d)
+
+
+def streamgpt_shapes(s: dict[str, int]) -> Shapes:
+    d = s["d_model"]
+    shapes = weight_and_bias("patch", d, s["patch"]) | layer_shapes(s, "age", (s["n_heads"], s["reach"]))
+    return shapes | {"norm": (d,)} | weight_and_bias("head", s["n_outputs"], d)
+
+
+def layer_shapes(s: dict[str, int], place: str, place_shape: tuple[int, ...]) -> Shapes:
+    d = s["d_model"]
+    shapes: Shapes = {}
     for i in range(s["n_layers"]):
         layer = f"layer.{i:02d}"
         shapes[f"{layer}.attention.norm"] = shapes[f"{layer}.ffn.norm"] = (d,)
-        shapes[f"{layer}.attention.rotary"] = (d // s["n_heads"] // 4,)
+        shapes[f"{layer}.attention.{place}"] = place_shape
         for name in ("query", "key", "value", "out"):
             shapes |= weight_and_bias(f"{layer}.attention.{name}", d, d)
         shapes |= weight_and_bias(f"{layer}.ffn.up", 4 * d, d) | weight_and_bias(
             f"{layer}.ffn.down", d, 4 * d
         )
-    shapes |= {"head.norm.weight": (T * d,), "head.norm.bias": (T * d,)}
-    return shapes | weight_and_bias("head.linear", C, T * d)
+    return shapes
 
 
 def papagei_shapes(s: dict[str, int]) -> Shapes:
@@ -116,6 +139,7 @@ TENSORS = {
     "gpt": gpt_shapes,
     "papagei": papagei_shapes,
     "tcn": tcn_shapes,
+    "streamgpt": streamgpt_shapes,
 }
 
 
@@ -126,7 +150,7 @@ def model(kind: str, channels: int = 1) -> tuple[dict[str, int | float], dict[st
     for name, shape in TENSORS[kind](s | {"channels": channels}).items():
         scale = 1.0 / np.sqrt(shape[-1]) if len(shape) > 1 else 0.3
         value = scale * random.standard_normal(shape)
-        if name.endswith((".norm", ".var")) or (name.endswith(".weight") and len(shape) == 1):
+        if name.endswith(("norm", ".var")) or (name.endswith(".weight") and len(shape) == 1):
             value = 1.0 + np.abs(value)
         if name.endswith("rotary"):
             value = 10000.0 ** -(np.arange(shape[0]) / shape[0])

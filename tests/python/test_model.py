@@ -18,7 +18,7 @@ MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
 KINDS = tuple(
     f"{kind}_{precision}"
     for precision in ("f32", "s8")
-    for kind in ("gpt", "papagei", "tcn", "mlp", "linear")
+    for kind in ("gpt", "papagei", "tcn", "mlp", "linear", "streamgpt")
 )
 ISAS = [isa for isa, supported in ppgfast.cpu()["isas"].items() if supported]
 
@@ -88,6 +88,22 @@ def test_embed_gives_one_vector_where_there_are_no_tokens(kind, width, isa):
     assert model.info["shape"]["d_model"] == width
     np.testing.assert_array_equal(hidden, ppgfast.load(path_of(f"{kind}_f32"), isa="scalar").embed(windows))
     np.testing.assert_array_equal(model.embed(windows[1].ravel()), hidden[1])
+
+
+def test_embed_gives_every_patch_of_a_streamgpt():
+    windows = ppgf.read(path_of("streamgpt_f32")).tensors["selftest.input"]
+    model = ppgfast.load(path_of("streamgpt_f32"))
+    assert model.embed(windows).shape == (6, 5, 20)
+    assert model.info["shape"] == {
+        "n_outputs": 2,
+        "n_patches": 5,
+        "patch": 7,
+        "d_model": 20,
+        "reach": 3,
+        "n_layers": 2,
+        "n_heads": 2,
+    }
+    assert model.info["multiply_adds"] == 5 * (7 * 20 + 2 * 12 * 20**2) + 20 * 2
 
 
 def test_a_linear_model_has_nothing_to_embed():

@@ -11,7 +11,7 @@ from ppgfast import format as ppgf
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
 
 
-S8 = ["gpt_s8", "papagei_s8", "tcn_s8", "mlp_s8", "linear_s8"]
+S8 = ["gpt_s8", "papagei_s8", "tcn_s8", "mlp_s8", "linear_s8", "streamgpt_s8"]
 KINDS = [*(kind.replace("s8", "f32") for kind in S8), *S8]
 
 
@@ -64,20 +64,26 @@ def test_config_out_of_range(name, value):
     assert status_of(config, tensors) == ("bad_config_value", name)
 
 
-CONVOLUTIONAL = {
+SHAPES = {
     ("papagei", "model.base_filters"): (0, -1, 16385, 2**63 - 1),
     ("papagei", "model.n_blocks"): (0, -1, 100, 53, 2**63 - 1),  # 53 blocks end with 6 * 2^13 channels
     ("papagei", "model.d_classifier"): (0, -1, 16385, 2**63 - 1),
     ("tcn", "model.d_model"): (0, -1, 16385, 2**63 - 1),
     ("tcn", "model.n_blocks"): (0, -1, 100, 2**63 - 1),
+    ("streamgpt", "model.d_model"): (0, 1, 16385, 2**63 - 1),
+    ("streamgpt", "model.n_layers"): (0, -1, 100, 2**63 - 1),
+    ("streamgpt", "model.n_heads"): (0, 3, 4, 20, 2**63 - 1),  # 4 heads would have 5 dimensions
+    ("streamgpt", "model.reach"): (0, -1, 4097, 2**63 - 1),
+    ("streamgpt", "input.scaling"): (1, 2),  # it scales its patches itself
+    ("streamgpt", "input.hop"): (1, 6, 8),  # and answers at the end of one of 7 samples
 }
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "value"),
-    [(*place, value) for place, values in CONVOLUTIONAL.items() for value in values],
+    [(*place, value) for place, values in SHAPES.items() for value in values],
 )
-def test_config_of_a_convolution_out_of_range(kind, name, value):
+def test_config_of_a_kind_out_of_range(kind, name, value):
     config, tensors = content(f"{kind}_f32")
     config[name] = value
     assert status_of(config, tensors) == ("bad_config_value", name)
@@ -90,7 +96,7 @@ def test_int8_needs_an_even_number_of_channels(kind, name):
     assert status_of(config, tensors) == ("bad_config_value", name)
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp", "papagei"])
+@pytest.mark.parametrize("kind", ["linear", "mlp", "papagei", "streamgpt"])
 def test_kinds_without_accelerometer(kind):
     config, tensors = content(f"{kind}_f32")
     config["input.channels"] = 4
@@ -189,7 +195,7 @@ def test_values_with_a_range_of_their_own():
     assert status_of(config, tensors) == ("tensor_out_of_range", "layer.01.attention.rotary")
 
 
-@pytest.mark.parametrize("kind", [-1, 5, 2**62])
+@pytest.mark.parametrize("kind", [-1, 6, 2**62])
 def test_an_unknown_kind(kind):
     config, tensors = content()
     assert status_of({**config, "model.kind": kind}, tensors) == ("unknown_model_kind", "model.kind")

@@ -62,6 +62,9 @@ def with_statistics(module):
             part.running_var.uniform_(0.5, 2.0)
             part.weight.data.uniform_(0.5, 1.5)
             part.bias.data.normal_(0, 0.2)
+    for name, value in module.named_parameters():
+        if name.endswith((".age", "norm")):
+            value.data.normal_(1, 0.3)
     return module
 
 
@@ -80,6 +83,10 @@ def with_statistics(module):
         ("tcn5k", {"n_patches": 30, "n_outputs": 2}),
         ("tcn5k", {"n_patches": 3, "patch": 7, "d_model": 21, "n_blocks": 5}),
         ("tcn5k", {"n_patches": 1, "patch": 1, "d_model": 1, "n_blocks": 1}),
+        ("stream50k", {"n_patches": 8}),
+        ("stream50k", {"n_patches": 30, "n_outputs": 2}),
+        ("stream50k", {"n_patches": 3, "patch": 7, "d_model": 18, "n_heads": 3, "n_layers": 2, "reach": 5}),
+        ("stream50k", {"n_patches": 1, "patch": 1, "d_model": 2, "n_heads": 1, "reach": 1}),
         ("mlp", {"n_patches": 8}),
         ("linear", {"n_patches": 10, "n_outputs": 2}),
     ],
@@ -97,6 +104,18 @@ def test_random_models_agree_with_float64(name, shape, isa, tmp_path):
     assert np.abs(model.predict(windows) - expected.prediction.numpy()).max() < 5e-6
     if module.config.kind in ("mlp", "papagei", "tcn"):
         assert np.abs(model.embed(windows)[:, 0] - expected.feature.numpy()).max() < 5e-6
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_signal_patch_by_patch_is_the_sequence_of_torch(isa, tmp_path):
+    torch.manual_seed(0)
+    module = with_statistics(models.build("stream50k", n_patches=8, n_outputs=2).eval())
+    to_ppgf(module, tmp_path / "model.ppgf", sampling_rate=40.0, hop=80)
+    signal = np.cumsum(np.random.default_rng(1).standard_normal(40 * 100)).astype(np.float32)
+    with torch.no_grad():
+        expected = module.double().sequence(torch.from_numpy(signal[None]).double(), 2).prediction.numpy()
+    answers = ppgfast.load(tmp_path / "model.ppgf", isa=isa).predict_sequence(signal)
+    np.testing.assert_allclose(answers, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["gpt50k", "tcn5k"])

@@ -10,17 +10,19 @@ from training.export import to_ppgf
 from training.models import build, from_published
 from training.models.tcn import STEM_KERNEL
 
-LAYER = {
-    "attention.norm": (16,),
-    "attention.rotary": (2,),
-    **{f"attention.{name}.weight": (16, 16) for name in ("query", "key", "value", "out")},
-    **{f"attention.{name}.bias": (16,) for name in ("query", "key", "value", "out")},
-    "ffn.norm": (16,),
-    "ffn.up.weight": (64, 16),
-    "ffn.up.bias": (64,),
-    "ffn.down.weight": (16, 64),
-    "ffn.down.bias": (16,),
-}
+
+def layers(n, d):
+    one = {
+        "attention.norm": (d,),
+        **{f"attention.{name}.weight": (d, d) for name in ("query", "key", "value", "out")},
+        **{f"attention.{name}.bias": (d,) for name in ("query", "key", "value", "out")},
+        "ffn.norm": (d,),
+        "ffn.up.weight": (4 * d, d),
+        "ffn.up.bias": (4 * d,),
+        "ffn.down.weight": (d, 4 * d),
+        "ffn.down.bias": (d,),
+    }
+    return {f"layer.{i:02d}.{name}": shape for i in range(n) for name, shape in one.items()}
 
 
 def norm(name, n):
@@ -32,7 +34,8 @@ TENSORS = {
         "patch.weight": (16, 10),
         "patch.bias": (16,),
         "sep": (16,),
-        **{f"layer.{i:02d}.{name}": shape for i in range(11) for name, shape in LAYER.items()},
+        **layers(11, 16),
+        **{f"layer.{i:02d}.attention.rotary": (2,) for i in range(11)},
         "head.norm.weight": (80,),
         "head.norm.bias": (80,),
         "head.linear.weight": (2, 80),
@@ -68,6 +71,15 @@ TENSORS = {
         "head.weight": (2, 16),
         "head.bias": (2,),
     },
+    "streamgpt": {
+        "patch.weight": (32, 10),
+        "patch.bias": (32,),
+        **layers(4, 32),
+        **{f"layer.{i:02d}.attention.age": (2, 8) for i in range(4)},
+        "norm": (32,),
+        "head.weight": (2, 32),
+        "head.bias": (2,),
+    },
     "mlp": {
         "hidden.weight": (128, 40),
         "hidden.bias": (128,),
@@ -101,6 +113,13 @@ SHAPES = {
     "gpt": {"model.kind": 2, "model.d_model": 16, "model.n_layers": 11, "model.n_heads": 2},
     "papagei": {"model.kind": 3, "model.base_filters": 4, "model.n_blocks": 5, "model.d_classifier": 6},
     "tcn": {"model.kind": 4, "model.d_model": 16, "model.n_blocks": 3},
+    "streamgpt": {
+        "model.kind": 5,
+        "model.d_model": 32,
+        "model.n_layers": 4,
+        "model.n_heads": 2,
+        "model.reach": 8,
+    },
     "mlp": {"model.kind": 1, "model.d_hidden": 128},
     "linear": {"model.kind": 0},
 }
@@ -115,6 +134,7 @@ def model(kind, n_outputs=2):
             {"base_filters": 4, "n_blocks": 5, "d_classifier": 6, "published_heads": True},
         ),
         "tcn": ("tcn5k", {}),
+        "streamgpt": ("stream50k", {}),
     }.get(kind, (kind, {}))
     module = build(name, n_patches=4, patch=10, n_outputs=n_outputs, **options)
     module(torch.rand(8, 4, 10))  # moves the running statistics of batch normalisation
@@ -246,7 +266,8 @@ def test_the_core_answers_as_the_self_test(tmp_path):
             {"task": "hr", "scaling": "minmax", "label_mean": 80.0},
             {"task": "af", "scaling": "zscore"},
         ):
-            to_ppgf(model(kind), tmp_path / "a.ppgf", selftest=windows, **contract)
+            own = {"scaling": "none"} if kind == "streamgpt" else {}  # it scales its patches itself
+            to_ppgf(model(kind), tmp_path / "a.ppgf", selftest=windows, **{**contract, **own})
             expected = ppgf.read(tmp_path / "a.ppgf").tensors["selftest.output"]
             np.testing.assert_allclose(
                 ppgfast.load(tmp_path / "a.ppgf").predict(windows), expected, atol=2e-5
@@ -305,6 +326,12 @@ def test_models_that_the_core_cannot_run_are_refused(tmp_path):
         to_ppgf(build("gpt50k", n_patches=4, channels=3), tmp_path / "a.ppgf", channels=3)
     module = model("mlp")
     module.out.bias.data[0] = torch.nan
+    streaming = build("stream50k", n_patches=4)
+    for contract in ({"scaling": "minmax"}, {"hop": 60}):
+        with pytest.raises(
+            ValueError, match=r"scales its patches itself.*scaling='none' and a multiple of 40"
+        ):
+            to_ppgf(streaming, tmp_path / "a.ppgf", **contract)
     with pytest.raises(ValueError, match=r"weight 'out.bias' holds NaN or infinity: the training diverged"):
         to_ppgf(module, tmp_path / "a.ppgf")
     assert not list(tmp_path.iterdir())

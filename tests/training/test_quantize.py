@@ -93,6 +93,7 @@ def test_a_linear_is_its_fake_quantised_self_bit_for_bit(
         ("gpt50k", {}, 0.1),
         ("gpt250k", {"n_outputs": 2}, 0.1),
         ("papagei", {"n_blocks": 6}, 0.3),  # untrained blocks tell windows apart by little more than noise
+        ("stream50k", {}, 0.1),
         ("tcn5k", {"n_outputs": 2}, 0.1),
         ("mlp", {"n_outputs": 2}, 0.1),
         ("linear", {}, 0.1),

@@ -27,6 +27,7 @@ from training.runs import read_run
 SMALL = {"name": "gpt50k", "overrides": {"d_model": 16, "n_layers": 2}}
 NETWORKS = {
     "gpt50k": {"n_outputs": 2},
+    "stream50k": {},
     "mlp": {},
     "linear": {},
     "tcn5k": {},

@@ -94,7 +94,7 @@ def test_a_flat_signal_is_zeros_and_trains():
     ("options", "message"),
     [
         ({"channels": 4}, "channels is 4: a streamgpt takes the PPG alone"),
-        ({"n_heads": 3}, "d_model 16 is no multiple of n_heads 3"),
+        ({"n_heads": 3}, r"d_model 16 and n_heads 3 give heads of 5\.33333, expected an even number"),
         ({"reach": 0}, "reach is 0, expected a positive whole number"),
     ],
 )

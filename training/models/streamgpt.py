@@ -35,8 +35,11 @@ class StreamGPTConfig:
     kind: str = "streamgpt"
 
     def __post_init__(self) -> None:
-        if self.d_model % self.n_heads:
-            raise ValueError(f"d_model {self.d_model} is no multiple of n_heads {self.n_heads}")
+        if self.d_model % (2 * self.n_heads):
+            raise ValueError(
+                f"d_model {self.d_model} and n_heads {self.n_heads} give heads of "
+                f"{self.d_model / self.n_heads:g}, expected an even number"
+            )
         if self.channels != 1:
             raise ValueError(f"channels is {self.channels}: a streamgpt takes the PPG alone, channels=1")
 

@@ -9,7 +9,7 @@
 
 namespace ppgfast {
 
-enum class Kind : std::int64_t { linear = 0, mlp = 1, gpt = 2, papagei = 3, tcn = 4 };
+enum class Kind : std::int64_t { linear = 0, mlp = 1, gpt = 2, papagei = 3, tcn = 4, streamgpt = 5 };
 enum class Precision : std::int64_t { f32 = 0, s8 = 1 };  // of the weights; s8 quantises activations too
 enum class Scaling : std::int64_t { none = 0, minmax = 1, zscore = 2 };
 enum class Task : std::int64_t { none = 0, hr = 1, af = 2 };
@@ -28,8 +28,9 @@ struct ModelConfig {
   std::uint32_t n_patches = 0;
   std::uint32_t patch = 0;     // samples per patch
   std::uint32_t d_model = 0;   // width of the hidden states that `embed` returns; linear: 0
-  std::uint32_t n_layers = 0;  // gpt only, as n_heads is
+  std::uint32_t n_layers = 0;  // gpt and streamgpt, as n_heads is
   std::uint32_t n_heads = 0;
+  std::uint32_t reach = 0;         // streamgpt only: patches that a layer looks at
   std::uint32_t n_blocks = 0;      // papagei and tcn
   std::uint32_t base_filters = 0;  // papagei only: channels of the first block
   std::uint32_t d_classifier = 0;  // papagei only: hidden units of the classifier
@@ -75,7 +76,7 @@ class Model {
   const ModelConfig& config() const noexcept;
   const char* isa() const noexcept;
   std::size_t tokens()
-      const noexcept;  // rows of one window's hidden states: patches + 1 (gpt), 0 (linear), else 1
+      const noexcept;  // rows of a window's hidden states: patches (streamgpt) + 1 (gpt), 0 (linear), else 1
   std::size_t parameters() const noexcept;     // numbers in the file's tensors that take part in a prediction
   std::size_t multiply_adds() const noexcept;  // of one window, in its linear layers and convolutions
   std::size_t weight_bytes() const noexcept;   // packed weights
@@ -95,8 +96,19 @@ class Model {
   void outputs(const float* windows, std::size_t batch, float* outputs, void* scratch) const noexcept;
 
   // windows (batch, channels, window) -> hidden states of the last layer (batch, tokens, d_model): of every
-  // token (gpt), the hidden units (mlp), the mean over time (papagei, tcn). Not for linear models.
+  // token (gpt) or patch (streamgpt), the hidden units (mlp), the mean over time (papagei, tcn). Not for
+  // linear models.
   void embed(const float* windows, std::size_t batch, float* hidden, void* scratch) const noexcept;
+
+  // A model that takes a signal patch by patch (streamgpt) has a state for each signal: so many bytes, at a
+  // multiple of 64, all zero at its start. 0 for the others, which have whole windows only.
+  std::size_t state_bytes() const noexcept;
+
+  // The next patches (count, patch) of the signal that `state` belongs to. Any cut leaves the same bits.
+  void extend(void* state, const float* patches, std::size_t count, void* scratch) const noexcept;
+
+  // The outputs (n_outputs) for the last n_patches of the signal, which must be there.
+  void answer(const void* state, float* outputs, void* scratch) const noexcept;
 
   struct Impl;
 

@@ -295,8 +295,8 @@ constexpr int pair_rows = 3, pair_columns = 4;  // 12 accumulators of half the l
 
 }  // namespace
 
-const Kernels avx2 = {"avx2",        {nr, 1},     {nr, 4},        activation_offset,
-                      linear_f32,    quantize_s8, linear_s8_f32,  rmsnorm_f32,
-                      attention_f32, head_f32,    morphology_f32, rhythm_f32};
+const Kernels avx2 = {"avx2",      {nr, 1},        {nr, 4},     activation_offset, linear_f32,
+                      quantize_s8, linear_s8_f32,  rmsnorm_f32, attention_f32,     attention_step_f32,
+                      head_f32,    morphology_f32, rhythm_f32};
 
 }  // namespace ppgfast::kernels

@@ -24,8 +24,8 @@ inline I16 dot(I16 sum, __m512i q, __m512i w) {
 
 }  // namespace
 
-const Kernels avx512vnni = {"avx512vnni",  {nr, 1},     {nr, 4},        activation_offset,
-                            linear_f32,    quantize_s8, linear_s8_f32,  rmsnorm_f32,
-                            attention_f32, head_f32,    morphology_f32, rhythm_f32};
+const Kernels avx512vnni = {"avx512vnni", {nr, 1},        {nr, 4},     activation_offset, linear_f32,
+                            quantize_s8,  linear_s8_f32,  rmsnorm_f32, attention_f32,     attention_step_f32,
+                            head_f32,     morphology_f32, rhythm_f32};
 
 }  // namespace ppgfast::kernels

@@ -107,6 +107,22 @@ constexpr size_t attention_scratch(size_t tokens, size_t d_head) {
   return padded(tokens) * d_head * 2 + lanes * padded(tokens);
 }
 
+// Attention of one more token, all heads: scores take bias, then d_head multiply-adds in order; softmax and
+// the weighted sum of values are those of AttentionF32.
+struct AttentionStepF32 {
+  const float* query;   // (n_heads * d_head), scale folded in
+  const float* keys;    // (n_heads * d_head, key_stride), a key to a column, oldest first; the rest is finite
+  size_t key_stride;    // a multiple of 16, at least n_keys
+  const float* values;  // (n_keys, n_heads * d_head)
+  const float* bias;    // (n_heads, bias_stride), as many as keys, and readable up to padded(n_keys)
+  size_t bias_stride;
+  size_t n_keys;  // at least 1
+  size_t n_heads;
+  size_t d_head;   // a multiple of 16 (heads are padded with zeros)
+  float* y;        // (n_heads * d_head)
+  float* scratch;  // padded(n_keys) floats, 64-byte aligned
+};
+
 // LayerNorm over all tokens of one window, exact GELU and the last Linear, in one pass each.
 struct HeadF32 {
   const float* x;  // (tokens, stride): width used, the rest zero
@@ -172,6 +188,7 @@ struct Kernels {
   void (*linear_s8_f32)(const LinearS8&);
   void (*rmsnorm_f32)(const RmsNormF32&);
   void (*attention_f32)(const AttentionF32&);
+  void (*attention_step_f32)(const AttentionStepF32&);
   void (*head_f32)(const HeadF32&);
   void (*morphology_f32)(const MorphologyF32&);
   void (*rhythm_f32)(const RhythmF32&);

@@ -136,16 +136,21 @@ inline void run_exactly(void (*vectors)(const Op&), void (*definition)(const Op&
 }
 void rmsnorm_f32(const RmsNormF32& a) { run_exactly(vectors::rmsnorm_f32, scalar.rmsnorm_f32, a); }
 void attention_f32(const AttentionF32& a) { run_exactly(vectors::attention_f32, scalar.attention_f32, a); }
+void attention_step_f32(const AttentionStepF32& a) {
+  run_exactly(vectors::attention_step_f32, scalar.attention_step_f32, a);
+}
 void head_f32(const HeadF32& a) { run_exactly(vectors::head_f32, scalar.head_f32, a); }
 #else
-constexpr auto rmsnorm_f32 = nullptr, attention_f32 = nullptr, head_f32 = nullptr;
+constexpr auto rmsnorm_f32 = nullptr, attention_f32 = nullptr, attention_step_f32 = nullptr,
+               head_f32 = nullptr;
 #endif
 
 #include "mve_products.inl"
 
 }  // namespace
 
-const Kernels mve = {"mve",         {nr, 1},     {nr, kr_s8},   0,        linear_f32, quantize_s8,
-                     linear_s8_f32, rmsnorm_f32, attention_f32, head_f32, nullptr,    nullptr};
+const Kernels mve = {
+    "mve",       {nr, 1},       {nr, kr_s8},        0,        linear_f32, quantize_s8, linear_s8_f32,
+    rmsnorm_f32, attention_f32, attention_step_f32, head_f32, nullptr,    nullptr};
 
 }  // namespace ppgfast::kernels

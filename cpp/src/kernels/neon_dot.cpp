@@ -56,8 +56,18 @@ struct Products {
 
 }  // namespace
 
-const Kernels neon_dot = {"neon_dot",    {nr, 1},     {nr, Products::kr},      activation_offset,
-                          linear_f32,    quantize_s8, linear_s8_f32<Products>, rmsnorm_f32,
-                          attention_f32, head_f32,    morphology_f32,          rhythm_f32};
+const Kernels neon_dot = {"neon_dot",
+                          {nr, 1},
+                          {nr, Products::kr},
+                          activation_offset,
+                          linear_f32,
+                          quantize_s8,
+                          linear_s8_f32<Products>,
+                          rmsnorm_f32,
+                          attention_f32,
+                          attention_step_f32,
+                          head_f32,
+                          morphology_f32,
+                          rhythm_f32};
 
 }  // namespace ppgfast::kernels

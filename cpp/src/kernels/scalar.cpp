@@ -161,6 +161,34 @@ void attention_f32(const AttentionF32& a) {
   for (size_t head = 0; head < a.n_heads; ++head) attention_head(a, head);
 }
 
+void attention_step_f32(const AttentionStepF32& a) {
+  const size_t width = a.n_heads * a.d_head;
+  float* const score = a.scratch;
+  for (size_t head = 0; head < a.n_heads; ++head) {
+    const float* q = a.query + head * a.d_head;
+    const float* k = a.keys + head * a.d_head * a.key_stride;
+    float highest = -INFINITY;
+    for (size_t j = 0; j < a.n_keys; ++j) {
+      float s = a.bias[head * a.bias_stride + j];
+      for (size_t c = 0; c < a.d_head; ++c) s = fmaf(q[c], k[c * a.key_stride + j], s);
+      score[j] = s;
+      highest = s > highest ? s : highest;
+    }
+    float lane[lanes] = {};
+    for (size_t j = 0; j < a.n_keys; ++j) {
+      score[j] = exp_f32(score[j] - highest);
+      lane[j % lanes] = lane[j % lanes] + score[j];
+    }
+    const float inverse = 1.0f / fold(lane);
+    for (size_t c = 0; c < a.d_head; ++c) {
+      float sum = 0.0f;
+      for (size_t j = 0; j < a.n_keys; ++j)
+        sum = fmaf(score[j], a.values[j * width + head * a.d_head + c], sum);
+      a.y[head * a.d_head + c] = sum * inverse;
+    }
+  }
+}
+
 void head_f32(const HeadF32& a) {
   const size_t count = a.tokens * a.stride;
   const float n = static_cast<float>(a.tokens * a.width);
@@ -189,7 +217,8 @@ void head_f32(const HeadF32& a) {
 }
 
 #else  // convolutions alone
-constexpr auto rmsnorm_f32 = nullptr, attention_f32 = nullptr, head_f32 = nullptr;
+constexpr auto rmsnorm_f32 = nullptr, attention_f32 = nullptr, attention_step_f32 = nullptr,
+               head_f32 = nullptr;
 #endif
 
 #if defined(PPGFAST_SMALL_DEVICE)  // no training there
@@ -200,7 +229,8 @@ constexpr auto morphology_f32 = nullptr, rhythm_f32 = nullptr;
 
 }  // namespace
 
-const Kernels scalar = {"scalar",      {nr, 1},     {nr, kr_s8},   0,        linear_f32,     quantize_s8,
-                        linear_s8_f32, rmsnorm_f32, attention_f32, head_f32, morphology_f32, rhythm_f32};
+const Kernels scalar = {
+    "scalar",    {nr, 1},       {nr, kr_s8},        0,        linear_f32,     quantize_s8, linear_s8_f32,
+    rmsnorm_f32, attention_f32, attention_step_f32, head_f32, morphology_f32, rhythm_f32};
 
 }  // namespace ppgfast::kernels

@@ -167,6 +167,34 @@ void attention_f32(const AttentionF32& a) {
   }
 }
 
+void attention_step_f32(const AttentionStepF32& a) {
+  const size_t width = a.n_heads * a.d_head, n = a.n_keys;
+  float* const score = a.scratch;
+  for (size_t head = 0; head < a.n_heads; ++head) {
+    const float* q = a.query + head * a.d_head;
+    const float* k = a.keys + head * a.d_head * a.key_stride;
+    for (size_t j = 0; j < n; j += lanes) {
+      V16 s = load(a.bias + head * a.bias_stride + j);
+      for (size_t c = 0; c < a.d_head; ++c) s = fma(set1(q[c]), load(k + c * a.key_stride + j), s);
+      store(score + j, s);
+    }
+    float highest = -__builtin_inff();
+    for (size_t j = 0; j < n; ++j) highest = score[j] > highest ? score[j] : highest;
+    V16 sum = set1(0.0f);
+    for (size_t j = 0; j < n; j += lanes) {
+      const V16 e = keep(first(n - j < lanes ? n - j : lanes), exp_f32(sub(load(score + j), set1(highest))));
+      store(score + j, e);
+      sum = add(sum, e);
+    }
+    const V16 inverse = set1(1.0f / fold_add(sum));
+    for (size_t c = head * a.d_head; c < (head + 1) * a.d_head; c += lanes) {
+      V16 y = set1(0.0f);
+      for (size_t j = 0; j < n; ++j) y = fma(set1(score[j]), load(a.values + j * width + c), y);
+      store(a.y + c, mul(y, inverse));
+    }
+  }
+}
+
 void head_f32(const HeadF32& a) {
   const size_t count = a.tokens * a.stride;
   const float n = static_cast<float>(a.tokens * a.width);

@@ -84,6 +84,7 @@ constexpr std::int64_t longest_window = 65536;  // of a convolutional model, who
 constexpr std::int64_t longest_sum_s8 = 65536;  // inputs of a product: 254 * 127 * 65536 fits into int32
 constexpr std::int64_t with_accelerometer = 4;  // channels: PPG, then three axes
 constexpr double largest = 1e9;
+constexpr Kind last_kind = Kind::streamgpt;
 
 void read_shape(ConfigReader& read, ModelConfig& c) noexcept {
   c.precision = read.code("model.precision", Precision::s8);
@@ -120,6 +121,13 @@ void read_shape(ConfigReader& read, ModelConfig& c) noexcept {
       c.n_blocks = read.size("model.n_blocks", 1, deepest);
       read.check(c.d_model % pair == 0, "model.d_model");
       break;
+    case Kind::streamgpt:
+      c.d_model = read.size("model.d_model", 2, widest);
+      c.n_layers = read.size("model.n_layers", 1, deepest);
+      c.n_heads = read.size("model.n_heads", 1, c.d_model / 2);
+      c.reach = read.size("model.reach", 1, most_patches);
+      if (!read.failed()) read.check(c.d_model % (2 * c.n_heads) == 0, "model.n_heads");
+      break;
   }
 }
 
@@ -132,12 +140,15 @@ void read_contract(ConfigReader& read, ModelConfig& c) noexcept {
   const bool convolves = c.kind == Kind::papagei || c.kind == Kind::tcn;
   read.check(!convolves || samples <= longest_window, "input.window");
   c.hop = read.size("input.hop", 0, std::int64_t{1} << 31);
+  const bool streams = c.kind == Kind::streamgpt;  // answers at the end of a patch, and scales it
+  read.check(!streams || c.hop % c.patch == 0, "input.hop");
   c.channels = read.size("input.channels", 1, with_accelerometer);
   const bool mixes = c.kind == Kind::gpt || c.kind == Kind::tcn;  // takes several channels
   read.check(c.channels == 1 || (c.channels == with_accelerometer && mixes), "input.channels");
   c.polarity = read.integer("input.polarity", -1, 1);
   read.check(c.polarity != 0, "input.polarity");
   c.scaling = read.code("input.scaling", Scaling::zscore);
+  read.check(!streams || c.scaling == Scaling::none, "input.scaling");
   c.filter_low = read.real("input.filter_low", 0.0, 1e6);
   c.filter_high = read.real("input.filter_high", 0.0, 1e6);
   c.filter_order = read.size("input.filter_order", 0, 16);
@@ -158,10 +169,10 @@ Error read_config(const format::File& file, ModelConfig* out) noexcept {
   ConfigReader read(file);
   format::Config kind;
   if (file.find("model.kind", &kind) && !kind.is_float &&
-      (kind.i64 < 0 || kind.i64 > static_cast<std::int64_t>(Kind::tcn))) {
+      (kind.i64 < 0 || kind.i64 > static_cast<std::int64_t>(last_kind))) {
     return failure(Status::unknown_model_kind, kind.offset, "model.kind");
   }
-  c.kind = read.code("model.kind", Kind::tcn);
+  c.kind = read.code("model.kind", last_kind);
   if (!read.failed()) read_shape(read, c);
   if (!read.failed()) read_contract(read, c);
   const Error error = read.finish();

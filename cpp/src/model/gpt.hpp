@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "model/network.hpp"
-#include "model/pack.hpp"
+#include "model/transformer.hpp"
 
 namespace ppgfast {
 
@@ -27,8 +27,7 @@ class Gpt final : public Network {
  private:
   struct LayerTensors;
   struct Tensors;
-  struct Layer {
-    Linear qkv, out, up, down;
+  struct Layer : TransformerProducts {
     const float* rotary_cos = nullptr;  // (T, R)
     const float* rotary_sin = nullptr;
   };
@@ -43,22 +42,15 @@ class Gpt final : public Network {
   };
 
   void pack_patch(Carver& carver) noexcept;
-  void pack_attention(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept;
   void pack_rotary(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept;
-  void pack_ffn(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept;
   void pack_head(Carver& carver) noexcept;
   Scratch carve(float* scratch) const noexcept;
 
   ModelConfig config_;
   const kernels::Kernels& kernel_;
-  std::size_t T_;   // tokens: SEP and the patches
-  std::size_t d_;   // width
-  std::size_t D_;   // width, padded to a multiple of 16, as all widths in capitals are
-  std::size_t dh_;  // width of one head
-  std::size_t Dh_;
+  TransformerWidths w_;
+  std::size_t T_;  // tokens: SEP and the patches
   std::size_t R_;  // what turns of one head, its first half
-  std::size_t A_;  // all heads: n_heads * Dh
-  std::size_t F_;  // feed-forward
 
   std::unique_ptr<Tensors> tensors_;  // only between `read` and the last `pack`
   std::unique_ptr<Layer[]> layers_;

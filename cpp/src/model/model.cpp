@@ -13,6 +13,7 @@
 #include "model/mlp.hpp"
 #include "model/papagei.hpp"
 #include "model/scaling.hpp"
+#include "model/streamgpt.hpp"
 #include "model/tcn.hpp"
 #include "model/weights.hpp"
 
@@ -39,6 +40,9 @@ struct Model::Impl {
     return config.activation == Activation::distribution
                ? kernels::padded(network->windows_per_pass() * config.n_outputs)
                : 0;
+  }
+  float* network_scratch(void* scratch) const noexcept {
+    return static_cast<float*>(scratch) + scaled_floats() + output_floats();
   }
 
   // What is not null is written: outputs (batch, n_outputs), their summary (batch, n_predictions), hidden.
@@ -73,6 +77,9 @@ std::unique_ptr<Network> make_network(const ModelConfig& config, const kernels::
   }
   if constexpr (is_built(Kind::papagei)) {
     if (config.kind == Kind::papagei) network = make<Papagei>(config, kernel);
+  }
+  if constexpr (is_built(Kind::streamgpt)) {
+    if (config.kind == Kind::streamgpt) network = make<StreamGpt>(config, kernel);
   }
   return std::unique_ptr<Network>(network);
 }
@@ -203,7 +210,7 @@ void Model::Impl::run(const float* windows, std::size_t batch, float* outputs, f
                       void* scratch) const noexcept {
   float* const scaled = static_cast<float*>(scratch);
   float* const unseen = scaled + scaled_floats();
-  float* const rest = unseen + output_floats();
+  float* const rest = network_scratch(scratch);
   const std::size_t per_pass = network->windows_per_pass(), n = config.n_outputs;
   const std::size_t window = std::size_t{config.channels} * config.window;
 
@@ -234,6 +241,17 @@ void Model::predict(const float* windows, std::size_t batch, float* predictions,
 
 void Model::outputs(const float* windows, std::size_t batch, float* outputs, void* scratch) const noexcept {
   impl_->run(windows, batch, outputs, nullptr, nullptr, scratch);
+}
+
+std::size_t Model::state_bytes() const noexcept { return impl_->network->state() * sizeof(float); }
+
+void Model::extend(void* state, const float* patches, std::size_t count, void* scratch) const noexcept {
+  impl_->network->extend(static_cast<float*>(state), patches, count, impl_->network_scratch(scratch));
+}
+
+void Model::answer(const void* state, float* outputs, void* scratch) const noexcept {
+  impl_->network->answer(static_cast<const float*>(state), outputs, impl_->network_scratch(scratch));
+  finish_outputs(impl_->config, outputs);
 }
 
 void Model::embed(const float* windows, std::size_t batch, float* hidden, void* scratch) const noexcept {

@@ -37,6 +37,13 @@ class Network {
   virtual void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                        float* scratch) const noexcept = 0;
 
+  // Of a network that takes a signal patch by patch: floats of what it keeps of one, all zero before the
+  // first patch; 0 for a network that takes whole windows only.
+  virtual std::size_t state() const noexcept { return 0; }
+  // The next `count` patches of the signal, and the raw outputs for the last n_patches, which must be there.
+  virtual void extend(float*, const float*, std::size_t, float*) const noexcept {}
+  virtual void answer(const float*, float*, float*) const noexcept {}
+
  protected:
   // Rows of activations worked on at once: enough to pay for streaming the weights, few enough to stay in L2.
   std::size_t rows_per_pass_ = 128;

@@ -38,10 +38,8 @@ Affine minmax(const float* x, std::size_t n) noexcept {
 }
 
 Affine zscore(const float* x, std::size_t n) noexcept {
-  const float mean = mean_of(x, n);
-  float lane[lanes] = {};
-  for (std::size_t i = 0; i < n; ++i) lane[i % lanes] += (x[i] - mean) * (x[i] - mean);
-  return {mean, std::sqrt(fold(lane) / static_cast<float>(n))};
+  const Moments moments = moments_of(x, n);
+  return {moments.mean, std::sqrt(moments.variance)};
 }
 
 Affine affine_of(Scaling scaling, const float* x, std::size_t n) noexcept {
@@ -68,6 +66,13 @@ void softmax(float* x, std::size_t n) noexcept {
 }
 
 }  // namespace
+
+Moments moments_of(const float* x, std::size_t n) noexcept {
+  const float mean = mean_of(x, n);
+  float lane[lanes] = {};
+  for (std::size_t i = 0; i < n; ++i) lane[i % lanes] += (x[i] - mean) * (x[i] - mean);
+  return {mean, fold(lane) / static_cast<float>(n)};
+}
 
 void scale_window(const ModelConfig& config, const float* window, std::size_t together, float* out) noexcept {
   const std::size_t n = config.window;

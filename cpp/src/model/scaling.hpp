@@ -13,6 +13,12 @@ namespace ppgfast {
 // result holds `together` samples of each channel in turn.
 void scale_window(const ModelConfig& config, const float* window, std::size_t together, float* out) noexcept;
 
+// Mean and population variance of n samples, by sums in the 16-lane order.
+struct Moments {
+  float mean, variance;
+};
+Moments moments_of(const float* x, std::size_t n) noexcept;
+
 // In place, (n_outputs) raw outputs of one window: raw * std + mean, then the activation; of a distribution
 // the probability of each bin.
 void finish_outputs(const ModelConfig& config, float* outputs) noexcept;
