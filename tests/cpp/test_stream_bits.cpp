@@ -61,6 +61,8 @@ TEST(a_fixed_signal_has_one_hash_with_every_table) {
       {"v1.0_tcn_s8", 25.0, false, 0x38f762f1412b0263u},
       {"v1.0_gpt_acc_f32", 62.4725, false, 0x43235223a4ae058eu},
       {"v1.0_tcn_acc_s8", 100.0, true, 0xa5928f2b5ecf0613u},
+      {"v1.0_streamgpt_f32", 64.0, false, 0xd39aa9145f47750du},
+      {"v1.0_streamgpt_s8", 125.0, true, 0x092dc25995ec99d1u},
   };
   for (const char* isa : isas()) {
     for (const Case& c : cases)

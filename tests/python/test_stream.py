@@ -49,7 +49,8 @@ def assert_same(got, expected):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    cuts=st.lists(st.integers(0, 1280), max_size=30), kind=st.sampled_from(["gpt_f32", "tcn_s8", "mlp_f32"])
+    cuts=st.lists(st.integers(0, 1280), max_size=30),
+    kind=st.sampled_from(["gpt_f32", "tcn_s8", "mlp_f32", "streamgpt_s8"]),
 )
 def test_any_cut_gives_the_same_results(cuts, kind):
     samples = pulses(20)
@@ -71,6 +72,53 @@ def test_a_stream_is_predict_on_the_prepared_signal(rate):
     starts = np.round([r.t_start * 40 for r in results]).astype(int)
     windows = np.stack([signal[s : s + 35] for s in starts])
     np.testing.assert_array_equal(np.float32([r.hr_bpm for r in results]), model.predict(windows)[:, 0])
+
+
+@pytest.mark.parametrize("kind", ["streamgpt_f32", "streamgpt_s8"])
+@pytest.mark.parametrize("patches", [1, 2, 9])  # the last is longer than a window
+def test_a_stream_is_predict_sequence_on_the_prepared_signal(kind, patches):
+    model, hop = model_of(kind), patches * 7 / 40
+    samples = pulses(20)
+    results = answered(model.stream(sampling_rate=RATE, hop=hop, **EVERYTHING).push(samples))
+    signal = model.prepare(samples, sampling_rate=RATE)
+    answers = model.predict_sequence(signal[round(results[0].t_start * 40) :], hop=hop)
+    np.testing.assert_array_equal(np.float32([r.hr_bpm for r in results]), answers[:, 0])
+    own = model.predict_sequence(signal[round(results[0].t_start * 40) :])  # a patch, as the file says
+    np.testing.assert_array_equal(answers, own[::patches])
+    first = model.predict(signal[round(results[0].t_start * 40) :][:35])
+    np.testing.assert_array_equal(first, answers[0])
+
+
+def test_predict_sequence_over_bins_is_the_stream_untracked():
+    config, tensors = ppgf.read(MODELS / "v1.0_streamgpt_f32.ppgf")
+    over_bins = {"output.activation": 2, "output.mean": 60.0, "output.std": 30.0}
+    model = ppgfast.load(ppgf.dumps({**config, **over_bins}, tensors))
+    samples = pulses(20, 40)
+    results = answered(model.stream(sampling_rate=40, track=False, **EVERYTHING).push(samples))
+    signal = model.prepare(samples, sampling_rate=40)
+    answers = model.predict_sequence(signal[80:])
+    np.testing.assert_array_equal(np.float32([r[3:5] for r in results]), answers)
+
+
+def test_what_predict_sequence_cannot_take():
+    model = model_of("streamgpt_f32")
+    signal = np.zeros(100, np.float32)
+    for bad, message in (
+        (signal[:34], r"samples has shape \(34,\), expected \(n,\) with at least 35 samples"),
+        (signal[None], r"samples has shape \(1, 100\), expected \(n,\)"),
+        (np.full(40, np.nan, np.float32), r"samples\[0\] is nan, expected finite samples"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.predict_sequence(bad)
+    with pytest.raises(TypeError, match="samples"):
+        model.predict_sequence(signal.astype(np.float64))
+    for hop in (0.0, -1.0, 0.1, float("nan")):
+        with pytest.raises(ValueError, match=r"hop is .* s, expected a multiple of a patch: 7 samples at 40"):
+            model.predict_sequence(signal, hop=hop)
+    with pytest.raises(ValueError, match="no whole number of patches, and this model answers"):
+        model.stream(sampling_rate=64, hop=0.3)
+    with pytest.raises(ValueError, match="whole windows only: cut the signal into windows"):
+        model_of("gpt_f32").predict_sequence(signal)
 
 
 @pytest.mark.parametrize("rate", [25, 64, 128, 250])

@@ -44,6 +44,11 @@ Error check(const ModelConfig& model, const StreamConfig& config) noexcept {
   if (config.hop != 0.0 && !inside(config.hop, shortest, longest_hop)) {
     return refusal(Status::bad_hop, config.hop, config.hop > longest_hop ? longest_hop : shortest, "hop");
   }
+  const double patch = model.patch / model.sampling_rate;
+  const auto hop = static_cast<std::int64_t>(config.hop * model.sampling_rate + 0.5);
+  if (model.kind == Kind::streamgpt && hop % model.patch != 0) {
+    return refusal(Status::hop_within_patch, config.hop, patch, "hop");
+  }
   if (!(config.clip_low < config.clip_high)) {
     return refusal(Status::bad_limits, config.clip_low, config.clip_high, "clip_low");
   }

@@ -47,7 +47,9 @@ struct Stream::State : Stream {
   double min_quality;
   double acc_per_ppg;  // rate over rate
   float *table, *gathered, *predictions, *belief;
-  void* scratch;  // of the model, of the quality, and of the low-pass while it is designed
+  void* scratch;           // of the model, of the quality, and of the low-pass while it is designed
+  void* kept;              // the model's state of the stretch
+  std::size_t kept_bytes;  // 0 for models of whole windows
 
   // What changes.
   Merge merge;
@@ -63,6 +65,7 @@ struct Stream::State : Stream {
   std::int64_t started;  // index of the first sample of the stretch, -1 between stretches
   std::int64_t outputs;  // of the stretch
   std::int64_t due;      // outputs at the next result
+  std::uint64_t fresh;   // patches that the model has not taken yet
   std::int64_t silent;   // samples since the last result
   double start_time;     // of the stream, s
   Reason last_reason;    // why the last stretch ended; warming_up before the first
@@ -87,6 +90,7 @@ struct Stream::State : Stream {
   void take_acc(const AccSample& sample) noexcept;
   bool take_output(StreamResult* result) noexcept;
   void place(double t_end, std::int64_t sample, Reason reason, StreamResult* result) const noexcept;
+  void take_patch() noexcept;
   void answer(StreamResult* result) noexcept;
 };
 
@@ -147,6 +151,8 @@ void Stream::State::lay_out_model(Arena& arena) noexcept {
   if (tracks() && memory != nullptr) {
     tracker.init(m.n_outputs, m.std, static_cast<double>(hop) / m.sampling_rate, memory);
   }
+  kept_bytes = model->state_bytes();
+  kept = arena.take<unsigned char>(kept_bytes);
 }
 
 // Everything in the arena, in order, as a new stream has it; with a null block only its size.
@@ -301,6 +307,8 @@ void Stream::State::take_usable(float x) noexcept {
 void Stream::State::start_stretch(float x) noexcept {
   started = index - 1;
   outputs = 0;
+  fresh = 0;
+  if (kept_bytes > 0) std::memset(kept, 0, kept_bytes);
   last = x;
   step = std::numeric_limits<float>::infinity();
   due = (window + settling - 1) % hop + 1;  // so that the first whole window gives a result
@@ -318,7 +326,9 @@ bool Stream::State::take_output(StreamResult* result) noexcept {
   for (std::size_t a = 0; has_acc() && a < axes; ++a) {
     signal[1 + a].push(static_cast<float>(acc[a].pull()));
   }
-  if (++outputs != due) return false;
+  ++outputs;
+  if (kept_bytes > 0) take_patch();
+  if (outputs != due) return false;
   due += hop;
   silent = 0;
 
@@ -349,7 +359,18 @@ void Stream::State::place(double t_end, std::int64_t sample, Reason reason,
   result->reason = reason;
 }
 
-// Runs the model on the last window.
+// A model with a state takes each patch once, from the first output that windows may hold on: with the next
+// result, which comes at the end of a patch, or when the window holds no more.
+void Stream::State::take_patch() noexcept {
+  const ModelConfig& m = model->config();
+  if (outputs <= settling || (outputs - settling) % m.patch != 0) return;
+  ++fresh;
+  if (outputs != due && fresh != m.n_patches) return;
+  model->extend(kept, signal[0].last(fresh * m.patch), fresh, scratch);
+  fresh = 0;
+}
+
+// What the model says of the last window.
 void Stream::State::answer(StreamResult* result) noexcept {
   const ModelConfig& m = model->config();
   const float* x = signal[0].last(m.window);
@@ -359,7 +380,11 @@ void Stream::State::answer(StreamResult* result) noexcept {
     }
     x = gathered;
   }
-  model->outputs(x, 1, predictions, scratch);
+  if (kept_bytes > 0) {
+    model->answer(kept, predictions, scratch);
+  } else {
+    model->outputs(x, 1, predictions, scratch);
+  }
   result->quality = quality(x, m.window, m.sampling_rate, step, static_cast<float*>(scratch));
   if (m.activation == Activation::distribution) {
     const float* probability = predictions;
