@@ -16,7 +16,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from training import results_outputs, results_robustness
+from training import results_family, results_outputs, results_robustness
 from training.figures import COLOURS, STYLE
 from training.progress import write_atomically
 
@@ -157,6 +157,7 @@ KINDS: dict[str, tuple[Callable[[Any], str], Callable[[Any], Figure | None]]] = 
     "study": (study, gains),
     "evaluation": (evaluation, coverage),
     "robustness": (results_robustness.page, results_robustness.picture),
+    "family": (results_family.page, results_family.picture),
     "outputs-only": (results_outputs.page, results_outputs.picture),
 }
 
