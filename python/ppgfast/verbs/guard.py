@@ -13,7 +13,7 @@ import numpy as np
 from ppgfast import _core
 
 from .features import rhythm, shape
-from .signal import Array, Floats, Signal, Singles, acceleration_of, filtered, signal_of
+from .signal import Array, Bools, Floats, Signal, Singles, acceleration_of, filtered, signal_of
 
 
 class SignalWarning(UserWarning):
@@ -56,10 +56,9 @@ SEARCHED = (20.0, 600.0)  # bpm, wider than a heart beats
 FASTEST = 230.0  # bpm of any heart
 BPM = (20.0, 260.0)
 BLOCK = 2.0  # s
-ABSENT, ABSENT_FOR = (
-    0.03,
-    6.0,
-)  # share of the usual strength that is none, and s after which it is worth a word
+CHUNK = 1024  # windows at a time
+ABSENT = 0.03  # share of the usual strength that is none
+ABSENT_FOR = 6.0  # s of it that are worth a word
 
 
 class _Look(NamedTuple):
@@ -151,8 +150,8 @@ def examine(signal: Signal) -> list[Finding]:
     if shows and seen.skewness < -0.2 and seen.falls_faster > 0.75:
         whole(
             "inverted",
-            "the pulse falls faster than it rises, expected the opposite: the signal seems to be upside down; "
-            "pass the other polarity, 'upright' or 'inverted', or 'auto' to have it found out",
+            "the pulse falls faster than it rises, expected the opposite: the signal seems to be upside "
+            "down; pass the other polarity, 'upright' or 'inverted', or 'auto' to have it found out",
         )
     return found + _clipped(signal) + _absent(signal)
 
@@ -258,24 +257,43 @@ def _clipped(signal: Signal) -> list[Finding]:
 
 
 def _absent(signal: Signal) -> list[Finding]:
-    """Stretches in which there is hardly any of the usual movement: a sensor that is not worn."""
+    """Stretches with hardly any movement, or with some and no pulse: a sensor that is not worn."""
     x = filtered(signal, RATE, BAND)
-    size = round(BLOCK * RATE)
-    n = len(x) // size
-    if n < 4:
+    size, per_window = round(BLOCK * RATE), round(LOOK / RATE / BLOCK)
+    n = len(x) // (size * per_window) * per_window
+    if n < 2 * per_window:
         return []
     strength = x[: n * size].reshape(n, size).std(axis=1)
     gone = strength < ABSENT * np.quantile(strength, 0.75)
+    aimless = _aimless(x[: n * size].reshape(-1, LOOK))
+    gone |= np.repeat(aimless, per_window)
     edges = np.flatnonzero(np.diff(gone.astype(np.int8), prepend=0, append=0))
     found = []
     for first, last in zip(edges[::2] * BLOCK, edges[1::2] * BLOCK, strict=True):
         if last - first >= ABSENT_FOR:
+            start, end = signal.start + float(first), signal.start + float(last)
             message = (
-                f"hardly any movement for {last - first:.0f} s from {signal.start + first:.0f} s on: the "
-                "sensor seems not to be worn; pass worn=(low, high), the raw level while worn, to have such "
-                "windows marked"
+                f"no pulse for {last - first:.0f} s from {start:.0f} s on: the sensor seems not to be worn, "
+                "or sees motion alone; pass worn=(low, high), the raw level while worn, to have such windows "
+                "marked"
             )
-            found.append(
-                Finding("off_wrist", message, signal.start + float(first), signal.start + float(last), False)
-            )
+            found.append(Finding("off_wrist", message, start, end, False))
     return found
+
+
+def _aimless(windows: Singles) -> Bools:
+    """(k,): True in at least two windows in a row without rhythm and without steep climbs, if others have
+    both."""
+    k = len(windows)
+    pulse, aimless = np.zeros(k, bool), np.zeros(k, bool)
+    for first in range(0, k, CHUNK):
+        part = slice(first, first + CHUNK)
+        x = windows[part] - windows[part].mean(axis=1, keepdims=True)
+        x /= np.maximum(x.std(axis=1, keepdims=True), 1e-30)
+        height, slope = rhythm(x, RATE, *SEARCHED)[0], shape(x)[:, 1]
+        pulse[part] = (height > PULSE) & (np.abs(slope) > 0.5)
+        aimless[part] = (height < 0.5) & (np.abs(slope) < 0.5)
+    if pulse.sum() < FEW:
+        return np.zeros(k, bool)
+    aimless |= np.append(aimless[1:], False) & np.append(False, aimless[:-1]) & ~pulse
+    return np.asarray(aimless & (np.append(aimless[1:], False) | np.append(False, aimless[:-1])))
