@@ -1,15 +1,42 @@
 #include "stream/quality.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/unroll.hpp"
-#include "stream/vectors.hpp"
 
 namespace ppgfast::stream {
 namespace {
 
 constexpr double fastest = 220.0 / 60.0, slowest = 30.0 / 60.0;  // beats per second
-constexpr std::size_t lanes = 8, together = 4;
+constexpr std::size_t lanes = 8;  // element i of a sum goes to lane i % 8; they fold 4-2-1
+
+#if defined(PPGFAST_SMALL_DEVICE)  // few registers, and -Os
+
+constexpr std::size_t together = 1;
+
+template <std::size_t>
+void correlate(const float* x, std::size_t n, std::size_t lag, float* out) noexcept {
+  float lane[lanes] = {};
+  for (std::size_t i = 0; i < n - lag; i += lanes) {
+    for (std::size_t l = 0; l < lanes; ++l) lane[l] += x[i + l] * x[i + l + lag];
+  }
+  for (std::size_t half = lanes / 2; half > 0; half /= 2) {
+    for (std::size_t l = 0; l < half; ++l) lane[l] += lane[l + half];
+  }
+  *out = lane[0];
+}
+
+#else
+
+constexpr std::size_t together = 4;  // lags, so that no sum waits for the one before it
+using Four = float __attribute__((vector_size(16)));
+
+Four load(const float* x) noexcept {
+  Four four;
+  std::memcpy(&four, x, sizeof(four));
+  return four;
+}
 
 // The sums over x[i] x[i + lag] for `count` lags from the first one on; x is zero from n to n + lanes +
 // count.
@@ -29,33 +56,28 @@ void correlate(const float* x, std::size_t n, std::size_t lag, float* out) noexc
   }
 }
 
-// From the lowest to the highest of n numbers.
-float height(const float* x, std::size_t n) noexcept {
-  Four low = {x[0], x[0], x[0], x[0]}, high = low;
-  std::size_t i = 0;
-  for (; i + 4 <= n; i += 4) {
-    const Four four = load(x + i);
-    low = four < low ? four : low;
-    high = four > high ? four : high;
-  }
-  for (; i < n; ++i) low[0] = std::min(low[0], x[i]), high[0] = std::max(high[0], x[i]);
-  return std::max(std::max(high[0], high[1]), std::max(high[2], high[3])) -
-         std::min(std::min(low[0], low[1]), std::min(low[2], low[3]));
-}
+#endif
 
 float mean_of(const float* x, std::size_t n) noexcept {
-  Two low = {}, high = {};
+  double even = 0.0, odd = 0.0;
   std::size_t i = 0;
-  for (; i + 4 <= n; i += 4) low += widened(x + i), high += widened(x + i + 2);
-  for (; i < n; ++i) low[0] += static_cast<double>(x[i]);
-  low += high;
-  return static_cast<float>((low[0] + low[1]) / static_cast<double>(n));
+  for (; i + 2 <= n; i += 2) {
+    even += static_cast<double>(x[i]);
+    odd += static_cast<double>(x[i + 1]);
+  }
+  if (i < n) even += static_cast<double>(x[i]);
+  return static_cast<float>((even + odd) / static_cast<double>(n));
 }
 
 }  // namespace
 
 float quality(const float* window, std::size_t n, double rate, float step, float* x) noexcept {
-  if (height(window, n) < 2.0f * step) return 0.0f;
+  float lowest = window[0], highest = window[0];
+  for (std::size_t i = 1; i < n; ++i) {
+    lowest = std::min(lowest, window[i]);
+    highest = std::max(highest, window[i]);
+  }
+  if (highest - lowest < 2.0f * step) return 0.0f;
   const float mean = mean_of(window, n);
   for (std::size_t i = 0; i < n; ++i) x[i] = window[i] - mean;
   for (std::size_t i = n; i < n + lanes + together; ++i) x[i] = 0.0f;

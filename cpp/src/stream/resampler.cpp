@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/unroll.hpp"
 #include "stream/trigonometry.hpp"
-#include "stream/vectors.hpp"
 
 namespace ppgfast::stream {
 namespace {
@@ -134,16 +132,12 @@ double Resampler::filtered() const noexcept {
   const double* weights = weights_ + (phases_ != 0 ? remainder_ * 2 * reach_ : 0);
   if (phases_ == 0) weigh(fraction(), weights_);
   const float* const x = ring_.last(ago + reach_);
-  // Eight sums, so that an addition need not wait for the one before it.
-  Two sum[4] = {};
-  std::size_t k = 0;
-  for (; k + 8 <= 2 * reach_; k += 8) {
-    PPGFAST_UNROLL for (std::size_t l = 0; l < 4; ++l) sum[l] +=
-        load(weights + k + 2 * l) * widened(x + k + 2 * l);
+  double even = 0.0, odd = 0.0;  // two sums, so that an addition need not wait for the one before it
+  for (std::size_t k = 0; k < 2 * reach_; k += 2) {
+    even += weights[k] * static_cast<double>(x[k]);
+    odd += weights[k + 1] * static_cast<double>(x[k + 1]);
   }
-  for (std::size_t l = 0; k < 2 * reach_; k += 2, ++l) sum[l] += load(weights + k) * widened(x + k);
-  const Two all = (sum[0] + sum[2]) + (sum[1] + sum[3]);
-  return all[0] + all[1];
+  return even + odd;
 }
 
 double Resampler::pull() noexcept {
