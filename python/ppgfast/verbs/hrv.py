@@ -21,7 +21,7 @@ def variability(beats: Table, windows: Table) -> dict[str, Any]:
     Raises ModuleNotFoundError without NeuroKit2.
     """
     try:
-        import neurokit2 as nk  # type: ignore[import-not-found, unused-ignore]
+        import neurokit2 as nk
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "hrv=True is computed by NeuroKit2, which is not installed: pip install 'ppgfast[hrv]'"

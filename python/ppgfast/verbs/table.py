@@ -61,7 +61,7 @@ class Table:
 
     def to_polars(self) -> Any:
         """A ``polars.DataFrame``; needs polars."""
-        import polars as pl  # type: ignore[import-not-found, unused-ignore]
+        import polars as pl
 
         return pl.DataFrame(self._columns)
 
