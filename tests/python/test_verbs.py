@@ -118,7 +118,7 @@ def test_options_of_single_verbs_change_their_result(person, af_model):
     assert len(ppgfast.ppg_af(x, sampling_rate=RATE, model=af_model, hop=4.0)) < len(af)
     assert not ppgfast.ppg_af(x, sampling_rate=RATE, model=af_model, min_quality=1.0)["valid"].any()
     _, info = ppgfast.ppg_process(x, sampling_rate=RATE)
-    assert "none is bundled" in info["af"]
+    assert "pass af_model=" in info["af"]
     _, info = ppgfast.ppg_process(x, sampling_rate=RATE, af_model=af_model)
     assert same(info["af"], af)
     assert np.isfinite(info["windows"]["af_probability"]).mean() > 0.8
@@ -292,7 +292,7 @@ def test_misuse_says_what_was_found_and_how_to_mend_it(change, error, match):
 
 def test_misuse_of_other_verbs(person, af_model):
     x = person.signal
-    with pytest.raises(ValueError, match=r"none is bundled.*pass a \.ppgf file with task 'af'"):
+    with pytest.raises(ValueError, match=r"pass model=.*a \.ppgf file with task 'af'"):
         ppgfast.ppg_af(x, sampling_rate=RATE)
     with pytest.raises(ValueError, match=r"answers 'hr', expected a model for 'af'"):
         ppgfast.ppg_af(x, sampling_rate=RATE, model="hr-tcn5k-s8")

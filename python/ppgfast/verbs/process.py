@@ -10,11 +10,11 @@ from .beats import beats
 from .hrv import variability
 from .rate import (
     MIN_QUALITY,
-    NO_AF_MODEL,
     ModelLike,
     Options,
     fibrillation_table,
     heart_rate_table,
+    no_af_model,
     opened,
 )
 from .signal import Array, Floats, Signal, Singles, filtered, number
@@ -97,7 +97,7 @@ def ppg_process(
     ----------
     ppg, sampling_rate, timestamps, acc, acc_rate, model, hop, track, min_quality, channel, clip, worn,
         polarity : as for `ppg_rate`.
-    af_model : a model for atrial fibrillation of yours, as for `ppg_af`; None leaves that column NaN.
+    af_model : a model for atrial fibrillation, as for `ppg_af`; None leaves that column NaN.
     hrv : also the variability of heart rate; needs ``pip install 'ppgfast[hrv]'``.
 
     Returns
@@ -128,7 +128,7 @@ def ppg_process(
     columns["PPG_Peaks"][found["sample"]] = 1
     said = dict(windows.info)
     if af_model is None:
-        said["af"] = NO_AF_MODEL
+        said["af"] = no_af_model("af_model")
     else:
         said["af"] = fibrillation_table(signal, info, None, None, af_model, hop, 0.0)
         windows = _with_fibrillation(windows, said["af"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ppgfast.bundled import models
 from ppgfast.model import Model
 
 from .guard import Finding, SignalWarning, examine, examine_acceleration
@@ -19,10 +20,6 @@ from .windows import Windows, cut, fibrillation, heart_rate, model_of, versions
 
 ModelLike = str | os.PathLike[str] | Model | None
 MIN_QUALITY = 0.5
-NO_AF_MODEL = (
-    "no model for atrial fibrillation was given, and none is bundled (its data are for research only): pass "
-    "a .ppgf file with task 'af', which python -m training makes from data of yours"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,19 +145,30 @@ def ppg_af(
     worn: tuple[float, float] | None = None,
     polarity: str = "upright",
 ) -> Table:
-    """Probability of atrial fibrillation of every window, by a model of yours: none is bundled.
+    """Probability of atrial fibrillation of every window, by a model that you choose.
 
-    Parameters and errors as for `ppg_rate`; `model` must be given. `quality` says how well a pulse is seen,
-    which fibrillation itself lowers, so `min_quality` is 0 unless you set it.
+    Parameters and errors as for `ppg_rate`; `model` must be given, ``ppgfast.models()`` tells what is there.
+    `quality` says how well a pulse is seen, which fibrillation itself lowers, so `min_quality` is 0 unless
+    you set it.
 
     Returns
     -------
     Table as of `ppg_rate` with ``af_probability``, 0 to 1, and no heart rate.
     """
     if model is None:
-        raise ValueError(NO_AF_MODEL)
+        raise ValueError(no_af_model("model"))
     signal, info = opened(ppg, Options(sampling_rate, timestamps, channel, clip, worn, polarity))
     return fibrillation_table(signal, info, acc, acc_rate, model, hop, min_quality)
+
+
+def no_af_model(option: str) -> str:
+    """Why there is no probability of fibrillation, and what to pass."""
+    bundled = [name for name, card in models().items() if card["task"] == "af"]
+    those = f"{' or '.join(map(repr, bundled))}, which comes with the package, or " if bundled else ""
+    return (
+        f"no model for atrial fibrillation was given: pass {option}={those}a .ppgf file with task 'af', "
+        "which python -m training makes from data of yours"
+    )
 
 
 def fibrillation_table(
