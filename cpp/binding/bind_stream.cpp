@@ -218,7 +218,13 @@ std::unique_ptr<SharedStream> make_stream(const py::object& model, const py::obj
                                           bool timestamps, double jitter, std::int64_t first_sample) {
   StreamConfig config;
   config.sampling_rate = rate_of(sampling_rate, "sampling_rate");
-  if (model_of(model).config().channels > 1) config.acc_rate = rate_of(acc_rate, "acc_rate");
+  if (model_of(model).config().channels > 1) {
+    config.acc_rate = rate_of(acc_rate, "acc_rate");
+  } else if (!acc_rate.is_none()) {
+    throw py::value_error("acc_rate is " + py::cast<std::string>(py::repr(acc_rate)) +
+                          ", and this model does not take the accelerometer: leave it out, or load a model "
+                          "with four channels");
+  }
   if (!hop.is_none()) {
     config.hop = py::cast<double>(hop);
     if (config.hop == 0.0) throw py::value_error("hop is 0 s: state the time between results, or None");

@@ -305,6 +305,8 @@ def test_streams_that_cannot_be(options, error, message):
 def test_models_that_cannot_stream():
     with pytest.raises(ValueError, match=r"output.task is 0.*does not state"):
         model_of("linear_f32").stream(sampling_rate=64)
+    with pytest.raises(ValueError, match="acc_rate is 32, and this model does not take the accelerometer"):
+        model_of("gpt_f32").stream(sampling_rate=64, acc_rate=32)
     with pytest.raises(TypeError, match="acc_rate is missing"):
         model_of("gpt_acc_f32").stream(sampling_rate=64)
 
