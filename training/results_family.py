@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from training.figures import COLOURS
 from training.results_robustness import NAMES
@@ -56,6 +57,9 @@ def picture(found: Mapping[str, Any]) -> Figure:
             label=baseline["name"],
         )
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel(label)
     grid[0].set_ylabel(NAMES[found["headline"]])
     if found["task"] == "hr":

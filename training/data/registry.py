@@ -6,6 +6,7 @@ from . import (
     ieee_spc2015,
     liu2022,
     mimic_perform_af,
+    own_recordings,
     ppg_bp,
     ppg_dalia,
     simulated,
@@ -27,6 +28,7 @@ DATA_SETS: dict[str, DataSet] = {
         wfdb_records,
         cinc2015,
         ppg_bp,
+        own_recordings,
         simulated,
     )
 }
