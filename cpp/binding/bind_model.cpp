@@ -247,7 +247,7 @@ std::size_t hop_patches(const ModelConfig& c, const py::object& hop) {
 py::array predict_sequence(SharedModel& shared, const py::object& samples, const py::object& hop) {
   const Model& model = shared.model;
   const ModelConfig& c = model.config();
-  if (model.state_bytes() == 0) {
+  if (c.kind != Kind::streamgpt) {
     throw py::value_error("this model has whole windows only: cut the signal into windows and use predict");
   }
   check_float32(samples, "samples");

@@ -89,6 +89,29 @@ def test_a_stream_is_predict_sequence_on_the_prepared_signal(kind, patches):
     np.testing.assert_array_equal(first, answers[0])
 
 
+@pytest.mark.parametrize("kind", ["gpt_f32", "gpt_s8"])
+@pytest.mark.parametrize("isa", [isa for isa, runs in ppgfast.cpu()["isas"].items() if runs])
+def test_windows_side_by_side_are_computed_as_they_arrive_where_nothing_scales_them(kind, isa):
+    config, tensors = ppgf.read(MODELS / f"v1.0_{kind}.ppgf")
+    model = ppgfast.load(ppgf.dumps({**config, "input.scaling": 0, "input.hop": 35}, tensors), isa=isa)
+    samples = pulses(30, 40) / 300
+    samples[500] = np.nan
+    stream = model.stream(sampling_rate=40, **EVERYTHING)
+    assert stream.nbytes > model.stream(sampling_rate=40, hop=34 / 40, **EVERYTHING).nbytes  # keys and values
+    got = answered([r for part in np.array_split(samples, 77) for r in stream.push(part)])
+    stream.reset()
+    assert_same(answered(stream.push(samples)), got)
+    windows = []
+    for first, end in ((0, 500), (501, len(samples))):
+        signal = model.prepare(samples[first:end], sampling_rate=40)
+        starts = [round(r.t_start * 40) - first for r in got if first <= r.t_start * 40 < end]
+        windows += [signal[s : s + 35] for s in starts]
+    assert len(windows) == len(got) > 20
+    expected = model.predict(np.stack(windows))[:, 0]
+    assert expected.std() > 0.01
+    np.testing.assert_array_equal(np.float32([r.hr_bpm for r in got]), expected)
+
+
 def test_predict_sequence_over_bins_is_the_stream_untracked():
     config, tensors = ppgf.read(MODELS / "v1.0_streamgpt_f32.ppgf")
     over_bins = {"output.activation": 2, "output.mean": 60.0, "output.std": 30.0}

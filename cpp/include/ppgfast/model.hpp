@@ -100,8 +100,9 @@ class Model {
   // linear models.
   void embed(const float* windows, std::size_t batch, float* hidden, void* scratch) const noexcept;
 
-  // A model that takes a signal patch by patch (streamgpt) has a state for each signal: so many bytes, at a
-  // multiple of 64, all zero at its start. 0 for the others, which have whole windows only.
+  // A model that takes a signal patch by patch has a state for each signal: so many bytes, at a multiple of
+  // 64, all zero at its start. A streamgpt takes any number of patches, a gpt whose input is not scaled the
+  // n_patches of one window. 0 for the others, which have whole windows only.
   std::size_t state_bytes() const noexcept;
 
   // The next patches (count, patch) of the signal that `state` belongs to. Any cut leaves the same bits.

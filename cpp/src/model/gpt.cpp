@@ -10,7 +10,6 @@
 
 namespace ppgfast {
 
-using kernels::Epilogue;
 using kernels::padded;
 
 namespace {
@@ -146,13 +145,9 @@ Gpt::Scratch Gpt::carve(float* scratch) const noexcept {
   const std::size_t rows = windows_per_pass() * T_;
   Carver carver(scratch);
   Scratch s{};
-  s.x = carver.take(rows * w_.D);
-  s.narrow = carver.take(rows * std::max(w_.D, w_.A));
-  s.wide = carver.take(rows * std::max(3 * w_.A, w_.F));
+  static_cast<TransformerScratch&>(s) = TransformerScratch::carve(carver, w_, rows, config_.precision);
   s.attention = carver.take(kernels::attention_scratch(T_, w_.Dh));
   s.head = carver.take(T_ * w_.D);
-  if (config_.precision == Precision::s8)
-    s.quantized = QuantizedRows::carve(carver, rows, std::max(w_.A, 4 * w_.d));
   s.used = carver.used();
   return s;
 }
@@ -173,23 +168,12 @@ void Gpt::forward(const float* windows, std::size_t count, float* outputs, float
 
   for (std::size_t i = 0; i < config_.n_layers; ++i) {
     const Layer& layer = layers_[i];
-
-    // x += out(attention(norm(x)))
-    kernel_.rmsnorm_f32({s.x, rows, w_.d, w_.D, rmsnorm_epsilon, s.narrow});
-    layer.qkv.run(kernel_, s.narrow, w_.D, rows, s.wide, 3 * w_.A, s.quantized);  // (rows, D) -> (rows, 3 A)
-    for (std::size_t b = 0; b < count; ++b) {                                     // (T, 3 A) -> (T, A)
-      kernel_.attention_f32({s.wide + b * T_ * 3 * w_.A, T_, config_.n_heads, w_.Dh, R_, layer.rotary_cos,
-                             layer.rotary_sin, s.narrow + b * T_ * w_.A, s.attention});
-    }
-    layer.out.run(kernel_, s.narrow, w_.A, rows, s.x, w_.D, s.quantized,
-                  Epilogue::residual);  // (rows, A) -> (rows, D)
-
-    // x += down(relu(up(norm(x))))
-    kernel_.rmsnorm_f32({s.x, rows, w_.d, w_.D, rmsnorm_epsilon, s.narrow});
-    layer.up.run(kernel_, s.narrow, w_.D, rows, s.wide, w_.F, s.quantized,
-                 Epilogue::relu);  // (rows, D) -> (rows, F)
-    layer.down.run(kernel_, s.wide, w_.F, rows, s.x, w_.D, s.quantized,
-                   Epilogue::residual);  // (rows, F) -> (rows, D)
+    run_layer(kernel_, layer, w_, rows, s, [&] {
+      for (std::size_t b = 0; b < count; ++b) {  // (T, 3 A) -> (T, A)
+        kernel_.attention_f32({s.wide + b * T_ * 3 * w_.A, T_, config_.n_heads, w_.Dh, R_, layer.rotary_cos,
+                               layer.rotary_sin, s.narrow + b * T_ * w_.A, s.attention});
+      }
+    });
   }
 
   for (std::size_t row = 0; hidden != nullptr && row < rows; ++row) {
@@ -201,6 +185,67 @@ void Gpt::forward(const float* windows, std::size_t count, float* outputs, float
     kernel_.head_f32({s.x + b * T_ * w_.D, T_, w_.d, w_.D, layernorm_epsilon, head_gain_, head_shift_,
                       head_weight_, head_bias_, config_.n_outputs, outputs + b * config_.n_outputs, s.head});
   }
+}
+
+std::size_t Gpt::state() const noexcept {
+  return config_.scaling == Scaling::none && config_.channels == 1 ? place(nullptr).used : 0;
+}
+
+Gpt::State Gpt::place(float* block) const noexcept {
+  Carver carver(block);
+  State s{};
+  s.seen = reinterpret_cast<std::uint32_t*>(carver.take(1));
+  s.no_bias = carver.take(K_);
+  s.x = carver.take(T_ * w_.D);
+  s.layers = carver.take(config_.n_layers * (K_ + T_) * w_.A);
+  s.used = carver.used();
+  return s;
+}
+
+// The next patches of a window, `forward` but for the attention: it finds the keys and values of the tokens
+// before in the state.
+void Gpt::extend(float* block, const float* patches, std::size_t count, float* scratch) const noexcept {
+  const Scratch s = carve(scratch);
+  const State state = place(block);
+  const std::size_t before = *state.seen, sep = before == 0 ? 1 : 0, rows = sep + count;
+  if (sep == 1) std::memcpy(s.x, sep_, w_.D * sizeof(float));
+  patch_.run(kernel_, patches, config_.patch, count, s.x + sep * w_.D, w_.D, s.quantized);
+  for (std::size_t i = 0; i < config_.n_layers; ++i) {
+    run_layer(kernel_, layers_[i], w_, rows, s, [&] {
+      for (std::size_t t = 0; t < rows; ++t) {
+        attend(state, i, before + t, s.wide + t * 3 * w_.A, s.narrow + t * w_.A, s);
+      }
+    });
+  }
+  std::memcpy(state.x + before * w_.D, s.x, rows * w_.D * sizeof(float));
+  *state.seen = static_cast<std::uint32_t>(before + rows);
+}
+
+// Turns query and key of a token by its position, keeps key and value, and lets it look back: (3 A) -> (A).
+void Gpt::attend(const State& state, std::size_t layer, std::size_t token, float* qkv, float* y,
+                 const Scratch& s) const noexcept {
+  const std::size_t A = w_.A;
+  const float* const cosine = layers_[layer].rotary_cos + token * R_;
+  const float* const sine = layers_[layer].rotary_sin + token * R_;
+  for (float* head = qkv; head < qkv + 2 * A; head += w_.Dh) {
+    for (std::size_t i = 0; i < R_; i += 2) {  // as the kernels: x cos + neighbour sin
+      const float even = head[i], odd = head[i + 1];
+      head[i] = std::fma(odd, sine[i], even * cosine[i]);
+      head[i + 1] = std::fma(even, sine[i + 1], odd * cosine[i + 1]);
+    }
+  }
+  float* const keys = state.layers + layer * (K_ + T_) * A;
+  float* const values = keys + K_ * A;
+  for (std::size_t c = 0; c < A; ++c) keys[c * K_ + token] = qkv[A + c];
+  std::memcpy(values + token * A, qkv + 2 * A, A * sizeof(float));
+  kernel_.attention_step_f32(
+      {qkv, keys, K_, values, state.no_bias, 0, token + 1, config_.n_heads, w_.Dh, y, s.attention});
+}
+
+void Gpt::answer(const float* block, float* outputs, float* scratch) const noexcept {
+  const State state = place(const_cast<float*>(block));
+  kernel_.head_f32({state.x, T_, w_.d, w_.D, layernorm_epsilon, head_gain_, head_shift_, head_weight_,
+                    head_bias_, config_.n_outputs, outputs, carve(scratch).head});
 }
 
 }  // namespace ppgfast

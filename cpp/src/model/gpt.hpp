@@ -24,6 +24,11 @@ class Gpt final : public Network {
   void forward(const float* windows, std::size_t count, float* outputs, float* hidden,
                float* scratch) const noexcept override;
 
+  // One window, patch by patch: exact where no later sample changes how the earlier ones are scaled.
+  std::size_t state() const noexcept override;
+  void extend(float* state, const float* patches, std::size_t count, float* scratch) const noexcept override;
+  void answer(const float* state, float* outputs, float* scratch) const noexcept override;
+
  private:
   struct LayerTensors;
   struct Tensors;
@@ -31,25 +36,32 @@ class Gpt final : public Network {
     const float* rotary_cos = nullptr;  // (T, R)
     const float* rotary_sin = nullptr;
   };
-  struct Scratch {
-    float* x;          // (rows, D) the residual stream
-    float* narrow;     // (rows, max(D, A)) normalised x, then what attention returns
-    float* wide;       // (rows, max(3 A, F)) queries, keys and values, then the feed-forward's inside
+  struct State {
+    std::uint32_t* seen;  // tokens, SEP too
+    float* no_bias;       // (K) zeros
+    float* x;             // (T, D) of the last layer
+    float* layers;        // of each the keys (A, K), a token to a column, and the values (T, A)
+    std::size_t used;
+  };
+  struct Scratch : TransformerScratch {
     float* attention;  // one head
     float* head;       // (T, D)
-    QuantizedRows quantized;
     std::size_t used;
   };
 
   void pack_patch(Carver& carver) noexcept;
   void pack_rotary(Carver& carver, const LayerTensors& t, Layer* layer) const noexcept;
   void pack_head(Carver& carver) noexcept;
+  State place(float* block) const noexcept;
   Scratch carve(float* scratch) const noexcept;
+  void attend(const State& state, std::size_t layer, std::size_t token, float* qkv, float* y,
+              const Scratch& s) const noexcept;
 
   ModelConfig config_;
   const kernels::Kernels& kernel_;
   TransformerWidths w_;
   std::size_t T_;  // tokens: SEP and the patches
+  std::size_t K_;  // tokens, padded to a multiple of 16
   std::size_t R_;  // what turns of one head, its first half
 
   std::unique_ptr<Tensors> tensors_;  // only between `read` and the last `pack`

@@ -38,7 +38,7 @@ class Network {
                        float* scratch) const noexcept = 0;
 
   // Of a network that takes a signal patch by patch: floats of what it keeps of one, all zero before the
-  // first patch; 0 for a network that takes whole windows only.
+  // first patch; 0 for a network that takes whole windows only. Signals of a gpt end with the window.
   virtual std::size_t state() const noexcept { return 0; }
   // The next `count` patches of the signal, and the raw outputs for the last n_patches, which must be there.
   virtual void extend(float*, const float*, std::size_t, float*) const noexcept {}

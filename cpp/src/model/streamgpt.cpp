@@ -11,7 +11,6 @@
 
 namespace ppgfast {
 
-using kernels::Epilogue;
 using kernels::padded;
 
 namespace {
@@ -125,17 +124,12 @@ StreamGpt::Scratch StreamGpt::carve(float* scratch) const noexcept {
   const std::size_t n = rows();
   Carver carver(scratch);
   Scratch s{};
+  static_cast<TransformerScratch&>(s) = TransformerScratch::carve(carver, w_, n, config_.precision);
   s.scaled = carver.take(n * config_.patch);
-  s.x = carver.take(n * w_.D);
-  s.narrow = carver.take(n * std::max(w_.D, w_.A));
-  s.wide = carver.take(n * std::max(3 * w_.A, w_.F));
   s.attention = carver.take(K_);
   s.feature = carver.take(w_.D);
   s.raw = carver.take(C_);
   s.state = carver.take(state());
-  if (config_.precision == Precision::s8) {
-    s.quantized = QuantizedRows::carve(carver, n, std::max(w_.A, 4 * w_.d));
-  }
   s.used = carver.used();
   return s;
 }
@@ -174,22 +168,11 @@ void StreamGpt::take(float* block, const float* patches, std::size_t n, const Sc
 
   float* kept = state.layers;
   for (std::size_t i = 0; i < config_.n_layers; ++i, kept += (K_ + W_) * w_.A) {
-    const Layer& layer = layers_[i];
-
-    // x += out(attention(norm(x)))
-    kernel_.rmsnorm_f32({s.x, n, w_.d, w_.D, rmsnorm_epsilon, s.narrow});
-    layer.qkv.run(kernel_, s.narrow, w_.D, n, s.wide, 3 * w_.A, s.quantized);  // (n, D) -> (n, 3 A)
-    for (std::size_t t = 0; t < n; ++t) {                                      // (3 A) -> (A)
-      attend(kept, kept + K_ * w_.A, before + t, s.wide + t * 3 * w_.A, layer, s.narrow + t * w_.A, s);
-    }
-    layer.out.run(kernel_, s.narrow, w_.A, n, s.x, w_.D, s.quantized,
-                  Epilogue::residual);  // (n, A) -> (n, D)
-
-    // x += down(relu(up(norm(x))))
-    kernel_.rmsnorm_f32({s.x, n, w_.d, w_.D, rmsnorm_epsilon, s.narrow});
-    layer.up.run(kernel_, s.narrow, w_.D, n, s.wide, w_.F, s.quantized, Epilogue::relu);  // (n, D) -> (n, F)
-    layer.down.run(kernel_, s.wide, w_.F, n, s.x, w_.D, s.quantized,
-                   Epilogue::residual);  // (n, F) -> (n, D)
+    run_layer(kernel_, layers_[i], w_, n, s, [&] {
+      for (std::size_t t = 0; t < n; ++t) {
+        attend(kept, kept + K_ * w_.A, before + t, s.wide + t * 3 * w_.A, layers_[i], s.narrow + t * w_.A, s);
+      }
+    });
   }
 
   kernel_.rmsnorm_f32({s.x, n, w_.d, w_.D, rmsnorm_epsilon, s.narrow});

@@ -44,16 +44,12 @@ class StreamGpt final : public Network {
     float* layers;        // of each the keys (A, K), a patch to a column, and the values (W, A)
     std::size_t used;
   };
-  struct Scratch {
+  struct Scratch : TransformerScratch {
     float* scaled;     // (rows, P)
-    float* x;          // (rows, D) the residual stream
-    float* narrow;     // (rows, max(D, A)) normalised x, then what attention returns
-    float* wide;       // (rows, max(3 A, F)) queries, keys and values, then the feed-forward's inside
     float* attention;  // (K)
     float* feature;    // (D)
     float* raw;        // (C)
     float* state;      // of a window that is a signal of its own
-    QuantizedRows quantized;
     std::size_t used;
   };
 

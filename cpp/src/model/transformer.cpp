@@ -1,5 +1,6 @@
 #include "model/transformer.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -50,6 +51,16 @@ void TransformerProducts::pack_ffn(Carver& carver, const kernels::Kernels& kerne
       carver, kernel, precision, 4 * w.d, w.d, [&](std::size_t n) { return SourceRow{&t.up, n}; },
       [](std::size_t k) { return k; }, [&](std::size_t k) { return t.ffn_norm[k]; });
   down = pack_linear(carver, kernel, precision, w.d, 4 * w.d, t.down);
+}
+
+TransformerScratch TransformerScratch::carve(Carver& carver, const TransformerWidths& w, std::size_t rows,
+                                             Precision precision) noexcept {
+  TransformerScratch s{};
+  s.x = carver.take(rows * w.D);
+  s.narrow = carver.take(rows * std::max(w.D, w.A));
+  s.wide = carver.take(rows * std::max(3 * w.A, w.F));
+  if (precision == Precision::s8) s.quantized = QuantizedRows::carve(carver, rows, std::max(w.A, 4 * w.d));
+  return s;
 }
 
 }  // namespace ppgfast

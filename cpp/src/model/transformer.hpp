@@ -45,4 +45,35 @@ struct TransformerProducts {
                 const TransformerWidths& w, Precision precision) noexcept;
 };
 
+struct TransformerScratch {
+  float* x;       // (rows, D) the residual stream
+  float* narrow;  // (rows, max(D, A)) normalised x, then what attention returns
+  float* wide;    // (rows, max(3 A, F)) queries, keys and values, then the feed-forward's inside
+  QuantizedRows quantized;
+
+  static TransformerScratch carve(Carver& carver, const TransformerWidths& w, std::size_t rows,
+                                  Precision precision) noexcept;
+};
+
+// x (rows, D) through one layer; `attend` makes (rows, A) in s.narrow of (rows, 3 A) in s.wide.
+template <typename Attend>
+void run_layer(const kernels::Kernels& kernel, const TransformerProducts& layer, const TransformerWidths& w,
+               std::size_t rows, const TransformerScratch& s, Attend attend) noexcept {
+  using kernels::Epilogue;
+
+  // x += out(attention(norm(x)))
+  kernel.rmsnorm_f32({s.x, rows, w.d, w.D, rmsnorm_epsilon, s.narrow});
+  layer.qkv.run(kernel, s.narrow, w.D, rows, s.wide, 3 * w.A, s.quantized);  // (rows, D) -> (rows, 3 A)
+  attend();                                                                  // (rows, 3 A) -> (rows, A)
+  layer.out.run(kernel, s.narrow, w.A, rows, s.x, w.D, s.quantized,
+                Epilogue::residual);  // (rows, A) -> (rows, D)
+
+  // x += down(relu(up(norm(x))))
+  kernel.rmsnorm_f32({s.x, rows, w.d, w.D, rmsnorm_epsilon, s.narrow});
+  layer.up.run(kernel, s.narrow, w.D, rows, s.wide, w.F, s.quantized,
+               Epilogue::relu);  // (rows, D) -> (rows, F)
+  layer.down.run(kernel, s.wide, w.F, rows, s.x, w.D, s.quantized,
+                 Epilogue::residual);  // (rows, F) -> (rows, D)
+}
+
 }  // namespace ppgfast

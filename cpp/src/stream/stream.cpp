@@ -49,7 +49,8 @@ struct Stream::State : Stream {
   float *table, *gathered, *predictions, *belief;
   void* scratch;           // of the model, of the quality, and of the low-pass while it is designed
   void* kept;              // the model's state of the stretch
-  std::size_t kept_bytes;  // 0 for models of whole windows
+  std::size_t kept_bytes;  // 0: whole windows only
+  std::uint64_t at_once;   // patches at most
 
   // What changes.
   Merge merge;
@@ -151,7 +152,9 @@ void Stream::State::lay_out_model(Arena& arena) noexcept {
   if (tracks() && memory != nullptr) {
     tracker.init(m.n_outputs, m.std, static_cast<double>(hop) / m.sampling_rate, memory);
   }
-  kept_bytes = model->state_bytes();
+  const bool endless = m.kind == Kind::streamgpt;
+  kept_bytes = endless || hop == window ? model->state_bytes() : 0;
+  at_once = endless ? m.n_patches : 1;
   kept = arena.take<unsigned char>(kept_bytes);
 }
 
@@ -359,13 +362,15 @@ void Stream::State::place(double t_end, std::int64_t sample, Reason reason,
   result->reason = reason;
 }
 
-// A model with a state takes each patch once, from the first output that windows may hold on: with the next
-// result, which comes at the end of a patch, or when the window holds no more.
+// A model with a state takes each patch once, from the first output that windows may hold on: as one of a
+// signal without end with the next result, which comes at the end of a patch, or when the window holds no
+// more; as one of a window, the next of which begins where this one ends, at once, so that little is left to
+// do at its end.
 void Stream::State::take_patch() noexcept {
   const ModelConfig& m = model->config();
   if (outputs <= settling || (outputs - settling) % m.patch != 0) return;
   ++fresh;
-  if (outputs != due && fresh != m.n_patches) return;
+  if (outputs != due && fresh != at_once) return;
   model->extend(kept, signal[0].last(fresh * m.patch), fresh, scratch);
   fresh = 0;
 }
@@ -382,6 +387,7 @@ void Stream::State::answer(StreamResult* result) noexcept {
   }
   if (kept_bytes > 0) {
     model->answer(kept, predictions, scratch);
+    if (m.kind != Kind::streamgpt) std::memset(kept, 0, kept_bytes);
   } else {
     model->outputs(x, 1, predictions, scratch);
   }
