@@ -36,6 +36,7 @@ from training.inputs import (
 )
 from training.progress import bar, write_json
 from training.runs import RUN, find_checkpoint, read_run
+from training.sequences import Sequences
 
 SPECIFICITY = 0.95
 SHARES = tuple(k / 10 for k in range(1, 11))  # of the coverage-error curve
@@ -204,10 +205,10 @@ def baseline(task: str) -> Entry:
 def entries_of(name: str, path: Path) -> list[Entry]:
     """The rows of one model: a run gives its checkpoint and, if it was exported, its file run by the core."""
     if path.suffix == ".ppgf":
-        return [core_entry(name, path)]
+        return core_entries(name, path)
     rows = [torch_entry(name, find_checkpoint(path))]
     if path.is_dir() and (path / MODEL_FILE).exists():
-        rows.append(core_entry(name, path / MODEL_FILE))
+        rows += core_entries(name, path / MODEL_FILE)
     return rows
 
 
@@ -248,6 +249,36 @@ def torch_entry(name: str, path: Path) -> Entry:
         module.config.channels,
         distribution if targets.bins else None,
     )
+
+
+def core_entries(name: str, path: Path) -> list[Entry]:
+    """A model file on windows, and one that takes its signal patch by patch as in a stream, too."""
+    entry = core_entry(name, path)
+    return [entry, streamed(entry, path)] if ppgfast.load(path).info["kind"] == "streamgpt" else [entry]
+
+
+def streamed(entry: Entry, path: Path) -> Entry:
+    """The model over all windows of a record that follow each other, as one signal."""
+    model = ppgfast.load(path)
+
+    def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+        answer = np.empty((len(windows), 2), np.float32)
+        hop = windows.manifest["hop"] / windows.sampling_rate  # s
+        records = np.unique(windows.record[rows])
+        for follow in Sequences(windows).runs(np.flatnonzero(np.isin(windows.record, records))):
+            signal = Sequences(windows, len(follow)).signals(follow[:1])  # (1, samples)
+            whole = replace(windows.subset(follow[:1]), ppg=signal, acc=None)
+            x = as_contracted(whole, np.array([0]), model.info["input"])[0]
+            try:
+                told = model.predict_sequence(x, hop=hop)
+            except ValueError as error:
+                raise ConfigError(f"{path}: {error}") from None
+            answer[follow, : told.shape[1]] = told
+        if entry.distribution is not None:
+            return answer[rows]
+        return answer[rows, 1 if entry.task == "af" else 0]
+
+    return replace(entry, name=f"{entry.name}, streamed", predict=run, distribution=None)
 
 
 def core_entry(name: str, path: Path) -> Entry:

@@ -30,6 +30,13 @@ class Sequences:
         """Samples."""
         return int(self.windows.manifest["hop"])
 
+    def runs(self, rows: NDArray) -> list[NDArray]:
+        """`rows`, ascending, cut wherever a window does not follow the one before by a hop."""
+        windows = self.windows
+        seconds = np.diff(windows.t_start[rows]) - self.hop / windows.sampling_rate
+        follows = (np.diff(rows) == 1) & (np.diff(windows.record[rows]) == 0) & (np.abs(seconds) < 1e-3)
+        return np.split(rows, np.flatnonzero(~follows) + 1)
+
     def starts(self, rows: NDArray) -> NDArray:
         """The first windows of sequences that lie in `rows` and hold all of them, but for what follows on
         too few; the last of an unbroken run may overlap the one before.
@@ -38,18 +45,15 @@ class Sequences:
         """
         if self.length == 1:
             return rows
-        windows = self.windows
-        seconds = np.diff(windows.t_start[rows]) - self.hop / windows.sampling_rate
-        follows = (np.diff(rows) == 1) & (np.diff(windows.record[rows]) == 0) & (np.abs(seconds) < 1e-3)
         found = []
-        for run in np.split(rows, np.flatnonzero(~follows) + 1):
+        for run in self.runs(rows):
             last = len(run) - self.length
             if last >= 0:
                 found += [run[: last + 1 : self.length], run[last : last + 1][: last % self.length]]
-        if not found or self.hop > windows.window:
+        if not found or self.hop > self.windows.window:
             raise ConfigError(
-                f"sequence = {self.length}: no {self.length} windows of {windows.manifest['dataset']} follow "
-                "each other without a gap; lower it"
+                f"sequence = {self.length}: no {self.length} windows of {self.windows.manifest['dataset']} "
+                "follow each other without a gap; lower it"
             )
         return np.concatenate(found)
 

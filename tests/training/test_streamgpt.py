@@ -7,10 +7,20 @@ import pytest
 import torch
 from conftest import HOP, QUIET, WINDOW, tiny_windows
 
+import ppgfast
 from training import checkpoint
 from training.augment import Augmenter
-from training.config import Augment, ConfigError, DistillConfig, FinetuneConfig
+from training.config import (
+    Augment,
+    ConfigError,
+    DistillConfig,
+    EvaluateConfig,
+    ExportConfig,
+    FinetuneConfig,
+)
 from training.distill import Distillation, distill, open_teacher
+from training.evaluate import evaluate
+from training.export_model import export
 from training.finetune import finetune
 from training.models import build, streamgpt
 from training.models.streamgpt import scale_patches
@@ -176,6 +186,24 @@ def test_distill_and_finetune_state_that_patches_scale_themselves(tiny_hr, teach
         module, meta = checkpoint.load(result.checkpoint)
         assert (module.config.kind, meta["contract"]["scaling"]) == ("streamgpt", "none")
         assert result.history[2]["train.supervised"] < result.history[0]["train.supervised"]
+
+
+@pytest.mark.parametrize("head", ["value", "bins"])
+def test_evaluate_tells_windows_from_a_stream(tiny_hr, tmp_path, head):
+    asked = {"data": tiny_hr, "device": "cpu", "model": {"name": "stream50k"}, "head": head}
+    run = finetune(FinetuneConfig(out=tmp_path / "f", optimiser={"epochs": 2, "batch": 2}, **asked), QUIET)
+    export(ExportConfig(model=run.folder))
+    result = evaluate(EvaluateConfig(models={"s": run.folder}, bootstrap=5), QUIET)
+    told = {(score.name, score.engine): score.predictions for score in result.scores}
+    streamed, single = told["s, streamed", "C++"], told["s", "C++"]
+    first = np.flatnonzero(result.windows.t_start[result.rows] == 0)
+    np.testing.assert_array_equal(streamed[first], single[first])  # nothing came before them
+    assert (np.delete(streamed, first) != np.delete(single, first)).all()
+    windows = result.windows
+    record = np.flatnonzero(windows.record == windows.record[result.rows[0]])
+    signal = Sequences(windows, len(record)).signals(record[:1])[0]
+    answers = ppgfast.load(run.folder / "model.ppgf").predict_sequence(signal, hop=2.0)
+    np.testing.assert_array_equal(streamed[: len(record)], answers[:, 0])
 
 
 def test_what_sequences_cannot_do_is_said(tiny_hr, tmp_path):
