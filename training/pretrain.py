@@ -32,7 +32,7 @@ def pretrain(config: PretrainConfig, console: Console | None = None, fresh: bool
             "channels = 4: the next patch is that of the PPG; a model with motion can start from it"
         )
     if config.augment.time_scale > 1:
-        raise ConfigError("augment.time_scale changes labels and is for finetune; leave it at 1 in pretrain")
+        raise ConfigError("augment.time_scale is for finetune and distill; leave it at 1 in pretrain")
     run = begin("pretrain", config, fresh)
     if run.result:
         return run.result

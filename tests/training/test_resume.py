@@ -89,6 +89,8 @@ def test_distill_resumes_with_its_projectors_bit_for_bit(tiny_hr, tmp_path, monk
             device="cpu",
             model=SMALL,
             optimiser=settings,
+            augment={"time_scale": 1.2, "noise": 0.05},
+            copies=2,
         )
 
     whole = distill(config("whole"), QUIET)
