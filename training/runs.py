@@ -24,6 +24,7 @@ from training.inputs import (
     PARTS,
     Parts,
     Targets,
+    check_unseen,
     contract,
     fingerprints,
     labelled,
@@ -170,9 +171,15 @@ def begin(
     """
     windows = open_windows(config.data, config.channels, any_task=verb == "pretrain")
     parts = split(windows, config.split)
-    if config.model.init is not None:
-        learned = (sources.stated(checkpoint.load(find_checkpoint(config.model.init))[1]), *learned)
+    start: dict[str, Any] = {}
+    if config.model.init is not None and verb != "quantize":  # whose source has said what it learned from
+        start = checkpoint.load(find_checkpoint(config.model.init))[1]
+        learned = (sources.stated(start), *learned)
     record = _record(verb, config, windows, parts, teacher, learned)
+    if start.get("verb") != "pretrain":  # which hears no label
+        seen = start.get("subjects", {})
+        known = [*seen.get("train", ()), *seen.get("validation", ())]
+        check_unseen(known, record["subjects"]["test"], str(config.model.init))
     if (config.out / RUN).exists():
         if not fresh:
             _check_same_run(read_run(config.out), record, config.out)

@@ -6,10 +6,11 @@ from conftest import QUIET, tiny_windows
 
 import ppgfast
 from training import checkpoint, sources
-from training.config import DistillConfig, ExportConfig, FinetuneConfig
+from training.config import ConfigError, DistillConfig, ExportConfig, FinetuneConfig, PretrainConfig
 from training.distill import distill
 from training.export_model import export
 from training.finetune import finetune
+from training.pretrain import pretrain
 from training.teacher_cache import write_store
 
 SMALL = {"model": {"name": "tcn5k"}, "optimiser": {"epochs": 1, "batch": 16}, "device": "cpu"}
@@ -64,6 +65,19 @@ def test_a_student_has_learned_from_what_its_teacher_and_its_start_have(tmp_path
     note = ppgfast.load(export(ExportConfig(model=student.folder)).path).info["note"]
     assert "data: free+closed, CC BY 4.0; none stated; research use with citation" in note
     assert "use: research only" in note
+
+
+def test_a_start_that_knows_the_labels_of_test_subjects_is_refused(tiny_hr, tmp_path):
+    start = finetune(FinetuneConfig(data=tiny_hr, out=tmp_path / "start", **SMALL), QUIET).folder
+    again = {**SMALL, "model": {"name": "tcn5k", "init": start}}
+    finetune(FinetuneConfig(data=tiny_hr, out=tmp_path / "same", **again), QUIET)
+    other = FinetuneConfig(data=tiny_hr, out=tmp_path / "other", split={"seed": 3}, **again)
+    with pytest.raises(ConfigError, match=r"start learned from tiny/s\d.*held out for the test here"):
+        finetune(other, QUIET)
+    gpt = {**SMALL, "model": {"name": "gpt50k", "overrides": {"d_model": 16, "n_layers": 1}}}
+    heard = pretrain(PretrainConfig(data=tiny_hr, out=tmp_path / "heard", **gpt), QUIET).folder
+    gpt["model"] = {**gpt["model"], "init": heard}
+    finetune(FinetuneConfig(data=tiny_hr, out=tmp_path / "b", split={"seed": 3}, **gpt), QUIET)
 
 
 def test_a_teacher_known_by_its_outputs_alone_is_not_taken_for_open(tmp_path):
