@@ -40,6 +40,7 @@ SCORED = {
     "sensitivity_at_95": "sens@95",
     "gain": "gain",
 }
+TITLES = {"study": "Study {study}", "robustness": "What breaks models for {task}: {dataset}"}
 STUDY_NOTE = (
     "gain: relative improvement of {what} over {reference}, same folds and seeds, the same drawn subjects "
     "on both sides. {windows:,} windows of {subjects} subjects, {folds} folds of subjects, scores pooled "
@@ -54,7 +55,7 @@ def main(folder: Path = FOLDER) -> None:
         found = json.loads(path.read_text())
         kind = found.get("kind") or ("study" if "arms" in found else "evaluation")
         table, figure_of = KINDS[kind]
-        title = found.get("title") or (f"Study {found['study']}" if kind == "study" else path.stem)
+        title = found.get("title") or TITLES.get(kind, path.stem).format(**found)
         parts.append(f"## {title}\n")
         words = path.with_suffix(".md")
         if words.exists():

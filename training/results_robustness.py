@@ -22,7 +22,8 @@ def said(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Broken: {NAMES[found['headline']]} worse by more than {limit} than on the same windows without "
         "stress, and the 95 % interval of the change, over subjects, holds no 0 (bold in the table). "
-        f"{found['windows']:,} windows of {found['subjects']} subjects ({found['dataset']}).\n"
+        f"{found['windows']:,} windows of {found['subjects']} subjects ({found['dataset']}), spread evenly; "
+        f"{found['left_out']:,} labelled windows in which 16 bits would see no signal are left out.\n"
     )
     for model in found["models"]:
         broken, whole = [], []

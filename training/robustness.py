@@ -21,7 +21,7 @@ from training.data.windows import WindowSet
 from training.evaluate import Entry, contenders
 from training.inputs import subjects_of
 from training.progress import bar, write_json
-from training.stresses import STRESSES, Stress, stressed
+from training.stresses import STRESSES, Stress, stressed, with_signal
 
 # task -> the score that a page shows first, and the others
 SCORES: dict[str, dict[str, metrics.Metric]] = {
@@ -37,11 +37,13 @@ SCORES: dict[str, dict[str, metrics.Metric]] = {
 def robustness(config: RobustnessConfig, console: Console | None = None) -> dict[str, Any]:
     """Score every model without stress and at every level of every stress; writes `config.out` if set.
 
-    The windows are those of `evaluate`: of subjects that no model learned from, at most `config.windows` of
-    them, spread evenly. Raises ConfigError for models or data that do not fit each other.
+    The windows are those of `evaluate`: of subjects that no model learned from, without those that hold no
+    signal, at most `config.windows` of them, spread evenly. Raises ConfigError for models or data that do not
+    fit each other.
     """
     entries, windows, rows, _ = contenders(config)
-    rows = rows[:: max(1, math.ceil(len(rows) / config.windows))]
+    seen = with_signal(windows, rows)
+    rows, left_out = seen[:: max(1, math.ceil(len(seen) / config.windows))], len(rows) - len(seen)
     task = windows.manifest["task"]
     plain = stressed(windows, rows, None)
     known = {entry.name: answers(entry, plain) for entry in entries}
@@ -52,6 +54,7 @@ def robustness(config: RobustnessConfig, console: Console | None = None) -> dict
         "dataset": windows.manifest["dataset"],
         "windows": len(rows),
         "subjects": len(subjects_of(windows, rows)),
+        "left_out": left_out,
         "models": {entry.name: entry.engine for entry in entries},
         "plain": {name: scores(answer, plain, config) for name, answer in known.items()},
         "stresses": {},

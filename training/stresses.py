@@ -133,6 +133,15 @@ def stressed(
     return replace(kept, ppg=ppg, acc=acc)
 
 
+def with_signal(windows: WindowSet, rows: NDArray) -> NDArray[np.int64]:
+    """The windows among `rows` in which a 16-bit converter that spans the recording would see anything."""
+    kept = []
+    for members, _ in stretches(windows, rows):
+        ppg = windows.ppg[members]
+        kept.append(members[np.ptp(ppg, axis=1) > np.ptp(ppg) / 2**16])
+    return np.intersect1d(rows, np.concatenate(kept))
+
+
 def stretches(windows: WindowSet, rows: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
     """Windows that overlap one another, in order, and the sample at which each starts in their stretch.
 

@@ -12,7 +12,7 @@ from training.config import RobustnessConfig
 from training.data.signal import bandpass
 from training.metrics import spectral_peak
 from training.robustness import robustness
-from training.stresses import STRESSES, Stretch, bridged, joined, stressed, stretches
+from training.stresses import STRESSES, Stretch, bridged, joined, stressed, stretches, with_signal
 
 
 def pulse(n: int = 2400) -> Stretch:
@@ -79,6 +79,15 @@ def test_a_recording_is_put_together_from_overlapping_windows_alone():
         np.testing.assert_array_equal(whole.ppg[start : start + 320], windows.ppg[member])
     apart = replace(windows, t_start=windows.t_start * 4)  # end to end, which may be of different times
     assert len(list(stretches(apart, rows))) == 5
+
+
+def test_windows_without_a_signal_are_left_out():
+    windows = tiny_windows(subjects=2, windows=8)
+    ppg = np.array(windows.ppg)
+    ppg[3] *= 1e-6
+    ppg[12] = 0
+    rows = np.array([1, 2, 3, 12, 15])
+    np.testing.assert_array_equal(with_signal(replace(windows, ppg=ppg), rows), [1, 2, 15])
 
 
 def test_windows_without_stress_are_filtered_and_no_more():
