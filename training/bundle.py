@@ -108,6 +108,12 @@ def numbers(score: Score, task: str) -> dict[str, Any]:
     }
 
 
+def write_page() -> None:
+    """Put the tables into docs/models.md."""
+    before, rest = PAGE.read_text().split(START)
+    PAGE.write_text(f"{before}{START}\n{page()}\n{END}{rest.split(END)[1]}")
+
+
 def page() -> str:
     """The tables of docs/models.md, one per task, from all cards."""
     cards = ppgfast.models()
@@ -151,8 +157,7 @@ def main(
 ) -> None:
     """Bundle a trained model with its card."""
     print(bundle(name, run, data))
-    before, rest = PAGE.read_text().split(START)
-    PAGE.write_text(f"{before}{START}\n{page()}\n{END}{rest.split(END)[1]}")
+    write_page()
 
 
 if __name__ == "__main__":

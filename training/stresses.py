@@ -120,6 +120,8 @@ def stressed(
     place[rows] = np.arange(len(rows))
     band, length = windows.manifest["filter"], windows.window
     for number, (members, starts) in enumerate(stretches(windows, rows)):
+        if (place[members] < 0).all():
+            continue
         x = joined(windows, members, starts)
         if stress is not None:
             x = stress.apply(x, level, np.random.default_rng((seed, number)))
