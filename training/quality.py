@@ -45,14 +45,14 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "quality.md"
 
 @dataclass(frozen=True)
 class Windows:
-    """n labelled windows: answer minus truth and the answer's deviation (bpm), features as in
-    ppgfast.verbs."""
+    """n labelled windows: answer minus truth and the answer's deviation (bpm), whether the truth is inside its
+    interval, features as in ppgfast.verbs."""
 
     error: Floats
     deviation: Floats
+    inside: NDArray[np.bool_]
     looks: Floats
     answer: Floats
-    subject: NDArray[np.str_]
 
     @property
     def near(self) -> NDArray[np.bool_]:
@@ -95,8 +95,8 @@ def windows_of(found: Iterable[Recording], name: str) -> Windows:
         truth = np.asarray(recording.labels["hr"].of(cuts.start, cuts.seconds)).reshape(-1)[: len(cuts.start)]
         looks, rates = features(signal, cuts)
         kept = cuts.whole & np.isfinite(truth)
-        owner = np.full(len(kept), str(recording.subject))
-        row = (answers[:, 0] - truth, answers[:, 1], looks, answer_features(answers, rates), owner)
+        inside = (answers[:, 2] <= truth) & (truth <= answers[:, 3])
+        row = (answers[:, 0] - truth, answers[:, 1], inside, looks, answer_features(answers, rates))
         parts.append(tuple(column[kept] for column in row))
     return Windows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
@@ -176,6 +176,15 @@ def coverage(found: dict[str, Windows]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def interval(found: dict[str, Windows]) -> str:
+    """Markdown: share of windows whose truth is inside the interval, of all and of those of good quality."""
+    lines = [["", "all windows", "quality 0.5 or more", "0.8 or more"], ["---", *["---:"] * 3]]
+    for name, windows in found.items():
+        shares = [windows.inside[windows.quality >= least].mean() for least in (0.0, 0.5, 0.8)]
+        lines.append([name, *(f"{100 * share:.0f} %" for share in shares)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def put(page: str, name: str, text: str) -> str:
     """The page with what stands between the marks of `name` replaced."""
     start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
@@ -197,6 +206,7 @@ def main(
         ("calibration", calibration(found)),
         ("signal", calibration(found, "quality_of_signal")),
         ("coverage", coverage(found)),
+        ("interval", interval(found)),
     ):
         page = put(page, name, text)
         print(text, end="\n\n")

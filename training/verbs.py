@@ -8,6 +8,9 @@ pulses and against the heart rate of an ECG.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +26,7 @@ from ppgfast.verbs.guard import KINDS, examine
 from ppgfast.verbs.signal import RATES, Signal, signal_of
 from training.data.recording import Recording
 from training.progress import write_atomically
-from training.quality import put, recordings, simulated
+from training.quality import MODELS, put, recordings, simulated
 
 Floats = NDArray[np.float64]
 
@@ -158,8 +161,38 @@ def _rates(recording: Recording) -> Iterator[tuple[float, float]]:
             yield windows["hr_bpm"][at] - truth[at], 60.0 / steps.mean() - truth[at]
 
 
+DAY = """
+import resource, sys, time
+import numpy as np
+import ppgfast
+from ppgfast.simulate import random_subject
+hour = random_subject(3, duration=3600).simulate(duration=3600, sampling_rate=64, seed=3).signal
+day = np.tile(hour, 24)
+start = time.perf_counter()
+_, info = ppgfast.ppg_process(day, sampling_rate=64, model=sys.argv[1])
+seconds = time.perf_counter() - start
+print(len(day), len(info["windows"]), seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def day() -> str:
+    """Markdown: time and memory of a process that has 24 h at 64 Hz through `ppg_process`, on one thread."""
+    lines = [["`ppg_process` of 24 h at 64 Hz", "samples", "windows", "s", "peak memory, MiB"]]
+    lines.append(["---", *["---:"] * 4])
+    for model in MODELS:
+        made = subprocess.run(
+            [sys.executable, "-c", DAY, model], capture_output=True, text=True, check=True
+        ).stdout.split()
+        samples, windows, seconds, mebibytes = (float(value) for value in made)
+        lines.append(
+            [f"`{model}`", f"{samples:,.0f}", f"{windows:,.0f}", f"{seconds:.1f}", f"{mebibytes:.0f}"]
+        )
+    return _markdown(lines)
+
+
 def _share(values: Iterable[bool]) -> str:
-    return f"{100 * np.mean([bool(value) for value in values]):.0f} %"
+    counted = [bool(value) for value in values]
+    return f"{100 * np.mean(counted):.0f} %" if counted else "-"
 
 
 def _markdown(lines: Sequence[Sequence[str]]) -> str:
@@ -168,23 +201,24 @@ def _markdown(lines: Sequence[Sequence[str]]) -> str:
 
 def main(
     data: Annotated[Path, typer.Argument(help="Folder with cinc2015/, bidmc/ and ieee_spc2015/.")],
+    only: Annotated[list[str] | None, typer.Option(help="A table's name; default all.")] = None,
 ) -> None:
     """Measure the verbs and write the tables of their page."""
-    import warnings
-
     warnings.simplefilter("ignore", ppgfast.SignalWarning)
     sets = {title: list(recordings(name, data / name)) for title, name in SETS.items()}
     people = {**sets, "simulated": list(simulated())}
-    tables = {
-        "findings": findings(people),
-        "detected": detected(people),
-        "simulated-beats": simulated_beats(),
-        "real-beats": real_beats(sets),
+    tables: dict[str, Callable[[], str]] = {
+        "findings": lambda: findings(people),
+        "detected": lambda: detected(people),
+        "simulated-beats": simulated_beats,
+        "real-beats": lambda: real_beats(sets),
+        "day": day,
     }
     page = PAGE.read_text(encoding="utf-8")
-    for name, text in tables.items():
+    for name in only or tables:
+        text = tables[name]()
         page = put(page, name, text)
-        print(text, end="\n\n")
+        print(text, end="\n\n", flush=True)
     write_atomically(PAGE, lambda file: file.write(page.encode()))
 
 

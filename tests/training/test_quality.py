@@ -6,6 +6,7 @@ import pytest
 import ppgfast
 from ppgfast.verbs.signal import signal_of
 from ppgfast.verbs.windows import cut
+from training import quality, verbs
 from training.data.signal import bandpass, resample
 
 
@@ -20,3 +21,80 @@ def test_a_window_is_what_training_makes_of_it(rate):
     np.testing.assert_allclose(got.ppg, expected, atol=5e-3 * expected.std())
     assert got.at(np.array([1])).shape == (1, 320)
     np.testing.assert_array_equal(got.at(np.array([1]))[0], got.ppg[80:400])
+
+
+def windows(n: int, seed: int = 0) -> quality.Windows:
+    """Windows whose first feature alone decides whether the answer is near."""
+    rng = np.random.default_rng(seed)
+    looks, answer = rng.standard_normal((n, 8)), rng.standard_normal((n, 3))
+    near = rng.uniform(size=n) < 1 / (1 + np.exp(-2 * looks[:, 0]))
+    error = np.where(near, 1.0, 20.0)
+    return quality.Windows(error, answer[:, 0], near, looks, answer)
+
+
+def test_the_fit_finds_the_chance(monkeypatch):
+    learned, held_out = windows(8000), windows(8000, seed=1)
+    fit = quality.fit(learned.looks, learned.near)
+    monkeypatch.setattr("ppgfast.verbs.quality.coefficients", lambda: {"signal": fit})
+    found = held_out.quality_of_signal
+    # Bounded at 3 deviations, with squares that the truth does not have.
+    true = 1 / (1 + np.exp(-2 * held_out.looks[:, 0]))
+    assert np.abs(found - true).mean() < 0.02
+    assert np.isnan(held_out.looks).sum() == 0
+    held_out.looks[0, 3] = np.nan
+    assert held_out.quality_of_signal[0] == 0.0
+
+
+def test_tables_say_what_is_true(monkeypatch):
+    found = windows(1000)
+    exact = np.where(found.near, 0.95, 0.1)
+    monkeypatch.setattr(quality.Windows, "quality", property(lambda self: exact))
+    (row,) = quality.calibration({"x": found}).splitlines()[2:]
+    good, bad = found.near.sum(), (~found.near).sum()
+    assert (
+        row
+        == f"| x | 0 % ({bad}) | - | - | - | - | 100 % ({good}) | {(good * 0.05 + bad * 0.1) / 1000:.3f} |"
+    )
+    best, _ = quality.coverage({"x": found}).splitlines()[2:]
+    assert best.startswith(f"| x, by `quality` | {np.abs(found.error).mean():.2f} |")
+    assert best.endswith(" | 1.00 |")
+    (row,) = quality.interval({"x": found}).splitlines()[2:]
+    assert row == f"| x | {found.near.mean():.0%} | 100 % | 100 % |".replace("%", " %", 1)
+
+
+def test_a_table_replaces_the_one_before():
+    page = "a\n<!-- x:start -->\nold\n<!-- x:end -->\nb"
+    assert quality.put(page, "x", "new") == "a\n<!-- x:start -->\nnew\n<!-- x:end -->\nb"
+
+
+def test_beats_are_matched_behind_a_delay():
+    pulses = np.arange(10.0)
+    times = np.delete(pulses + 0.2, 4)
+    times = np.sort(np.append(times, 6.7))
+    pulse, beat = verbs.matched(times, pulses)
+    np.testing.assert_array_equal(np.flatnonzero(~pulse), [4])
+    np.testing.assert_array_equal(times[~beat], [6.7])
+    assert not verbs.matched(np.empty(0), pulses)[0].any()
+
+
+def test_bundled_coefficients_are_those_of_the_features():
+    from ppgfast.verbs.features import ANSWER, SIGNAL
+
+    held = quality.coefficients()
+    assert tuple(held["features"]["signal"]) == SIGNAL
+    assert tuple(held["features"]["answer"]) == (*SIGNAL, *ANSWER)
+    for of, n in (("signal", len(SIGNAL)), ("answer", len(SIGNAL) + len(ANSWER))):
+        assert len(held[of]["mean"]) == len(held[of]["scale"]) == n
+        assert len(held[of]["weights"]) == 2 * n
+
+
+def test_quality_rises_with_the_signal():
+    noise = np.random.default_rng(0).standard_normal(64 * 60)
+    clean = ppgfast.ppg_simulate(duration=60, sampling_rate=64, seed=1).signal
+    found = [
+        ppgfast.ppg_quality(clean + amount * noise, sampling_rate=64)["quality"].mean()
+        for amount in (0.0, 0.5, 2.0, 10.0)
+    ]
+    assert (np.diff(found) < 0).all()
+    assert found[0] > 0.85
+    assert found[-1] < 0.4

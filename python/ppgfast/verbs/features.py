@@ -46,7 +46,8 @@ def features(signal: Signal, windows: Windows) -> tuple[Floats, Floats]:
         x = x - x.mean(axis=1, keepdims=True)
         size[part] = x.std(axis=1)
         x /= np.maximum(size[part, None], 1e-30).astype(np.float32)
-        found[part, 0], found[part, 1], rates[part] = rhythm(x, windows.rate)
+        found[part, 0], rates[part, 0] = repetition(x, windows.rate)
+        found[part, 1], rates[part, 1] = spectrum(x, windows.rate)
         found[part, 2:6] = shape(x)
     usual = np.nanmedian(size) if len(index) else 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -66,11 +67,10 @@ def answer_features(answers: Floats, rates: Floats) -> Floats:
         return np.column_stack([np.log(np.maximum(answers[:, 1], 0.3)), np.log1p(np.minimum(off, 60.0))])
 
 
-def rhythm(
+def repetition(
     x: Singles, rate: float, slowest: float = SLOWEST, fastest: float = FASTEST
-) -> tuple[Floats, Floats, Floats]:
-    """Of windows (k, L) of unit variance: height of the autocorrelation, share of the power, two heart
-    rates."""
+) -> tuple[Floats, Floats]:
+    """Of windows (k, L) of unit variance: height of the autocorrelation, and its period in bpm."""
     k, length = x.shape
     size = 1 << int(np.ceil(np.log2(2 * length)))
     power = np.abs(np.fft.rfft(x, size, axis=1)) ** 2
@@ -94,11 +94,10 @@ def rhythm(
             first = (tops >= 0.9 * best[:, None]).argmax(axis=1)
             period = np.where(best > 0, 60.0 * rate / (first + shortest + 1), np.nan)
         height = np.clip(best, 0.0, 1.0)
-    share, peak = _peak(x, rate)
-    return height, share, np.column_stack([np.nan_to_num(period, nan=slowest), peak])
+    return height, np.nan_to_num(period, nan=slowest)
 
 
-def _peak(x: Singles, rate: float) -> tuple[Floats, Floats]:
+def spectrum(x: Singles, rate: float) -> tuple[Floats, Floats]:
     """Share of the power within 0.2 Hz of the spectrum's peak and of its double, and the peak in bpm."""
     length = x.shape[1]
     size = 1 << int(np.ceil(np.log2(4 * length)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ppgfast import _core
 
-from .features import rhythm, shape
+from .features import repetition, shape
 from .signal import Array, Bools, Floats, Signal, Singles, acceleration_of, filtered, signal_of
 
 
@@ -47,7 +47,8 @@ KINDS = (
 )
 
 RATE, BAND, LOOK = 80.0, (0.5, 8.0, 2), 640  # Hz, Hz and order, samples of a window
-MOST = 1 << 21  # samples looked at
+MOST = 1024  # windows looked at, spread over the recording
+PART = 1 << 19  # samples looked at under other rates, at which they may be many more
 PULSE = 0.6  # autocorrelation of a window that shows a pulse
 FEW = 3  # windows with a pulse, to say anything of it
 UPSTROKE = (0.105, 0.36)  # s that a pulse can rise
@@ -116,8 +117,7 @@ def examine(signal: Signal) -> list[Finding]:
             f"sampling_rate is {signal.stated_rate:g} Hz, and the timestamps run at {signal.rate:.4g} Hz, "
             "which are followed: correct the one that is wrong",
         )
-    part = signal.values[:MOST]
-    seen = _look(part, signal.bad[:MOST], signal.rate)
+    seen = _look(signal.values, signal.bad, signal.rate)
     if seen.pulse < 0.3 and _is_bpm(signal):
         whole(
             "bpm_series",
@@ -126,7 +126,7 @@ def examine(signal: Signal) -> list[Finding]:
             "such a series",
         )
         return found
-    if (better := _other_rate(part, signal.bad[:MOST], signal.rate, seen)) is not None:
+    if (better := _other_rate(signal.values, signal.bad, signal.rate, seen)) is not None:
         whole(
             "sampling_rate",
             f"at {signal.rate:g} Hz hardly a window shows a pulse, at about {better:.3g} Hz most would: "
@@ -170,23 +170,25 @@ def examine_acceleration(acc: Floats) -> list[Finding]:
 
 
 def _look(values: Array, bad: Array, rate: float) -> _Look:
-    """Of windows side by side at `rate` Hz without a bad sample."""
+    """Of windows at `rate` Hz without a bad sample, evenly over the recording."""
     x = _core.band_pass(_core.resample(values, rate, RATE), RATE, *BAND)
     n = len(x) // LOOK
     first = (np.arange(n + 1) * (LOOK / RATE * rate)).astype(np.int64).clip(max=len(bad))
     spoilt = np.diff(np.append(0, np.cumsum(bad != 0))[first]) > 0
-    x = x[: n * LOOK].reshape(n, LOOK)[~spoilt]
+    whole = np.flatnonzero(~spoilt)
+    whole = whole[:: -(-len(whole) // MOST)] if len(whole) > MOST else whole
+    x = x[: n * LOOK].reshape(n, LOOK)[whole]
     x = x - x.mean(axis=1, keepdims=True)
     deviation = x.std(axis=1, keepdims=True)
     x = (x / np.maximum(deviation, 1e-30))[deviation[:, 0] > 0]
     if not len(x):
         return _Look(0, 0.0, np.nan, np.nan, np.nan, np.nan)
-    height, _, rates = rhythm(x, RATE, *SEARCHED)
+    height, rates = repetition(x, RATE, *SEARCHED)
     pulse = height > PULSE
     if not pulse.any():
         return _Look(0, 0.0, np.nan, np.nan, np.nan, np.nan)
     slope = shape(x[pulse])[:, 1]
-    heart_rate = rates[pulse, 0]
+    heart_rate = rates[pulse]
     return _Look(
         int(pulse.sum()),
         float(pulse.mean()),
@@ -220,7 +222,7 @@ def _other_rate(values: Array, bad: Array, rate: float, seen: _Look) -> float | 
         other = rate * 2.0**power
         if not 10.0 <= other <= 8000.0:
             continue
-        look = _look(values, bad, other)
+        look = _look(values[:PART], bad[:PART], other)
         if look.windows >= FEW and look.pulse > 0.7 and look.skewness > 0.5 and 0.12 < look.upstroke < 0.3:
             return float(other)
     return None
@@ -290,7 +292,7 @@ def _aimless(windows: Singles) -> Bools:
         part = slice(first, first + CHUNK)
         x = windows[part] - windows[part].mean(axis=1, keepdims=True)
         x /= np.maximum(x.std(axis=1, keepdims=True), 1e-30)
-        height, slope = rhythm(x, RATE, *SEARCHED)[0], shape(x)[:, 1]
+        height, slope = repetition(x, RATE, *SEARCHED)[0], shape(x)[:, 1]
         pulse[part] = (height > PULSE) & (np.abs(slope) > 0.5)
         aimless[part] = (height < 0.5) & (np.abs(slope) < 0.5)
     if pulse.sum() < FEW:
