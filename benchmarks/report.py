@@ -158,11 +158,32 @@ def losses(results: Results, group: str) -> list[str]:
     ]
 
 
+STREAMING_RUNS = {
+    "hop": "**one hop of 2 s, `stream50k`**",
+    "window": "a window of 30 s, `stream50k`",
+    "gpt50k_window": "a window of 30 s, `gpt50k`",
+}
+
+
+def streaming(results: Results, group: str) -> str:
+    rows = [
+        [
+            STREAMING_RUNS[line.runtime],
+            PRECISIONS[line.precision],
+            f"{line.extra['macs'] / 1e3:,.0f}",
+            *(f"{1e6 * seconds:,.1f}" for seconds in (line.minimum, line.median)),
+        ]
+        for line in results.group(group)
+    ]
+    return table(["what", "precision", "thousand multiply-adds", "min µs", "median µs"], rows)
+
+
 TABLES = {
     "latency": ("One window, one core", latency),
     "throughput": ("64 windows", throughput),
     "new process": ("From the start of a process to its first answer", new_process),
     "teacher": ("The student beside its teacher", teacher),
+    "streaming": ("A hop of a model for streams beside a window, one core", streaming),
 }
 
 

@@ -66,4 +66,4 @@ def test_streaming(
 ):
     folder = str(tmp_path_factory.getbasetemp())
     samples, macs = race(precision, folder, max(1, rounds // 5))
-    record(f"streaming {precision}", samples[name], runtime=name, precision=precision, macs=macs[name])
+    record("streaming", samples[name], runtime=name, precision=precision, macs=macs[name])

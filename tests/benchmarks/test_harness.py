@@ -11,6 +11,7 @@ from benchmarks import report
 from benchmarks.cases import LATENCY, TEACHER, Case
 from benchmarks.compare import interval, verdict
 from benchmarks.model import answers, seeded
+from benchmarks.results import Line, Results
 from benchmarks.timing import interleave, pinned
 from benchmarks.tuned import tuned
 
@@ -69,6 +70,23 @@ def test_a_comparison_tells_a_difference_from_noise():
     assert verdict(*interval(noise)[1:], 0.02) == "same within 2%"
     assert verdict(*interval(0.9 * noise)[1:], 0.02) == "faster"
     assert verdict(0.95, 1.05, 0.02).startswith("unclear")
+
+
+def test_a_hop_stands_beside_the_windows():
+    lines = tuple(
+        Line(
+            "streaming",
+            name,
+            1e-6 * us,
+            2e-6 * us,
+            0.0,
+            {"runtime": name, "precision": "s8", "macs": 100_896},
+        )
+        for name, us in (("window", 32.0), ("hop", 3.4))
+    )
+    table = report.TABLES["streaming"][1](Results({}, "", "", lines), "streaming").splitlines()
+    assert table[-2] == "| **one hop of 2 s, `stream50k`** | int8 | 101 | 3.4 | 6.8 |"
+    assert table[-1] == "| a window of 30 s, `stream50k` | int8 | 101 | 32.0 | 64.0 |"
 
 
 def test_a_report_fills_its_markers_and_nothing_else(tmp_path):
