@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -233,6 +235,19 @@ def test_what_does_not_fit_is_one_sentence(config, values, message):
 
 
 # The store
+
+
+def test_the_documentation_makes_a_store_of_outputs(tmp_path, monkeypatch):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text()
+    (example,) = [
+        code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "write_store" in code
+    ]
+    monkeypatch.chdir(tmp_path)
+    windows = tiny_windows()
+    windows.save(tmp_path / "data/sim")
+    exec(example, {})
+    store = open_store(tmp_path / "teachers/outputs", windows)
+    assert (store.prediction, store.feature.shape) == (None, (len(windows), 512))
 
 
 def batches(windows, size=10):
