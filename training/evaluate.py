@@ -261,24 +261,28 @@ def streamed(entry: Entry, path: Path) -> Entry:
     """The model over all windows of a record that follow each other, as one signal."""
     model = ppgfast.load(path)
 
-    def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
-        answer = np.empty((len(windows), 2), np.float32)
+    def told(windows: WindowSet, rows: NDArray, distribution: bool) -> NDArray[np.float32]:
         hop = windows.manifest["hop"] / windows.sampling_rate  # s
         records = np.unique(windows.record[rows])
-        for follow in Sequences(windows).runs(np.flatnonzero(np.isin(windows.record, records))):
-            signal = Sequences(windows, len(follow)).signals(follow[:1])  # (1, samples)
-            whole = replace(windows.subset(follow[:1]), ppg=signal, acc=None)
+        parts = Sequences(windows).runs(np.flatnonzero(np.isin(windows.record, records)))
+        answers = []
+        for part in parts:
+            signal = Sequences(windows, len(part)).signals(part[:1])  # (1, samples)
+            whole = replace(windows.subset(part[:1]), ppg=signal, acc=None)
             x = as_contracted(whole, np.array([0]), model.info["input"])[0]
             try:
-                told = model.predict_sequence(x, hop=hop)
+                answers.append(model.predict_sequence(x, hop=hop, distribution=distribution))
             except ValueError as error:
                 raise ConfigError(f"{path}: {error}") from None
-            answer[follow, : told.shape[1]] = told
-        if entry.distribution is not None:
-            return answer[rows]
-        return answer[rows, 1 if entry.task == "af" else 0]
+        return np.concatenate(answers)[np.searchsorted(np.concatenate(parts), rows)]
 
-    return replace(entry, name=f"{entry.name}, streamed", predict=run, distribution=None)
+    def run(windows: WindowSet, rows: NDArray) -> NDArray[np.float32]:
+        answer = told(windows, rows, distribution=False)
+        return answer if over_bins else answer[:, 1 if entry.task == "af" else 0]
+
+    over_bins = entry.distribution is not None
+    distribution = partial(told, distribution=True) if over_bins else None
+    return replace(entry, name=f"{entry.name}, streamed", predict=run, distribution=distribution)
 
 
 def core_entry(name: str, path: Path) -> Entry:

@@ -244,12 +244,14 @@ std::size_t hop_patches(const ModelConfig& c, const py::object& hop) {
   return static_cast<std::size_t>(std::round(patches));
 }
 
-py::array predict_sequence(SharedModel& shared, const py::object& samples, const py::object& hop) {
+py::array predict_sequence(SharedModel& shared, const py::object& samples, const py::object& hop,
+                           bool distribution) {
   const Model& model = shared.model;
   const ModelConfig& c = model.config();
   if (c.kind != Kind::streamgpt) {
     throw py::value_error("this model has whole windows only: cut the signal into windows and use predict");
   }
+  if (distribution) check_answers_with_distribution(c);
   check_float32(samples, "samples");
   const auto array = py::reinterpret_borrow<py::array>(samples);
   if (array.ndim() != 1 || array.shape(0) < c.window) {
@@ -260,7 +262,8 @@ py::array predict_sequence(SharedModel& shared, const py::object& samples, const
   const std::size_t step = hop_patches(c, hop);
   const std::size_t patches = static_cast<std::size_t>(array.shape(0)) / c.patch;
   const std::size_t answers = (patches - c.n_patches) / step + 1;
-  py::array_t<float> result({static_cast<py::ssize_t>(answers), static_cast<py::ssize_t>(c.n_predictions())});
+  const std::size_t width = distribution ? c.n_outputs : c.n_predictions();
+  py::array_t<float> result({static_cast<py::ssize_t>(answers), static_cast<py::ssize_t>(width)});
   const float* const x = static_cast<const float*>(array.data());
   float* const out = result.mutable_data();
 
@@ -274,8 +277,8 @@ py::array predict_sequence(SharedModel& shared, const py::object& samples, const
     model.extend(state.get(), x + done * c.patch, end - done, scratch.get());
     done = end;
     model.answer(state.get(), outputs.data(), scratch.get());
-    float* const row = out + i * c.n_predictions();
-    if (c.activation == Activation::distribution) {
+    float* const row = out + i * width;
+    if (c.activation == Activation::distribution && !distribution) {
       summarize(c, outputs.data(), row);
     } else {
       std::copy(outputs.begin(), outputs.end(), row);
@@ -416,15 +419,16 @@ samples : C-contiguous float32 array (n,) at the model's sampling rate, filtered
     of raw samples. A stream begins when its filter has settled: its answers are those of
     ``signal[round(results[0].t_start * rate):]``, results being those with an answer.
 hop : seconds between answers, a multiple of a patch; None is the model's own.
+distribution : True returns the probability of each bin instead, as `distribution` does.
 
 Returns
 -------
-float32 array (answers, C), as `predict` gives them: the first at the end of the first whole window, then every hop.
+float32 array (answers, C), as `predict` gives them, or (answers, K): the first at the end of the first whole window, then every hop.
 
 Raises
 ------
 TypeError, ValueError
-    as `predict`, for a signal shorter than a window, and for a model that has whole windows only.)";
+    as `predict` and `distribution`, for a signal shorter than a window, and for a model that has whole windows only.)";
 
 // The bytes at a multiple of 64.
 Block copy_of(const py::bytes& bytes, std::size_t* size) {
@@ -450,7 +454,7 @@ void bind_model(py::module_& module) {
            distribution_doc)
       .def("track", &track, py::arg("distribution"), py::kw_only(), py::arg("hop"), track_doc)
       .def("predict_sequence", &predict_sequence, py::arg("samples"), py::kw_only(),
-           py::arg("hop") = py::none(), predict_sequence_doc)
+           py::arg("hop") = py::none(), py::arg("distribution") = false, predict_sequence_doc)
       .def("embed", &embed, py::arg("windows"), py::kw_only(), py::arg("threads") = 1, embed_doc)
       .def_property_readonly("info", &info, "What the file says about itself, as a dict of plain values.")
       .def("__repr__", [](const SharedModel& shared) {

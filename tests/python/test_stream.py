@@ -121,6 +121,12 @@ def test_predict_sequence_over_bins_is_the_stream_untracked():
     signal = model.prepare(samples, sampling_rate=40)
     answers = model.predict_sequence(signal[80:])
     np.testing.assert_array_equal(np.float32([r[3:5] for r in results]), answers)
+    chances = model.predict_sequence(signal[80:], distribution=True)
+    assert chances.shape == (len(answers), 2)
+    np.testing.assert_allclose(chances.sum(1), 1, atol=1e-6)
+    tracked = answered(model.stream(sampling_rate=40, **EVERYTHING).push(samples))
+    follows = model.track(chances, hop=7 / 40)
+    np.testing.assert_array_equal(np.float32([r[3:5] for r in tracked]), follows)
 
 
 def test_what_predict_sequence_cannot_take():
@@ -140,6 +146,8 @@ def test_what_predict_sequence_cannot_take():
             model.predict_sequence(signal, hop=hop)
     with pytest.raises(ValueError, match="no whole number of patches, and this model answers"):
         model.stream(sampling_rate=64, hop=0.3)
+    with pytest.raises(ValueError, match="not with a distribution over bins: use predict"):
+        model.predict_sequence(signal, distribution=True)
     with pytest.raises(ValueError, match="whole windows only: cut the signal into windows"):
         model_of("gpt_f32").predict_sequence(signal)
 
