@@ -32,7 +32,12 @@ struct Gpt::Tensors {
 };
 
 Gpt::Gpt(const ModelConfig& config, const kernels::Kernels& kernel) noexcept
-    : config_(config), kernel_(kernel), w_(config), T_(config.n_patches + 1), R_(padded(w_.dh / 4 * 2)) {}
+    : config_(config),
+      kernel_(kernel),
+      w_(config),
+      T_(config.n_patches + 1),
+      K_(padded(T_)),
+      R_(padded(w_.dh / 4 * 2)) {}
 
 Gpt::~Gpt() = default;
 
