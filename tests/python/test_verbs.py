@@ -237,6 +237,19 @@ def test_bad_samples_have_a_reason_and_no_number():
     assert np.isfinite(clean[round(20 * RATE)])
 
 
+def test_jitter_of_time_stamps_is_smoothed_away(person):
+    from ppgfast.verbs.signal import signal_of
+
+    rng = np.random.default_rng(0)
+    true = np.arange(len(person.signal)) / RATE + 2e-4 * np.sin(np.arange(len(person.signal)) / 2000)
+    true[2000:] += 5.0
+    signal = signal_of(
+        person.signal, sampling_rate=None, timestamps=true + rng.uniform(-0.006, 0.006, len(true))
+    )
+    assert np.abs(signal.times - true).max() < 0.002
+    assert signal.rate == pytest.approx(RATE, rel=1e-3)
+
+
 def test_time_stamps_are_followed_through_jitter_drift_and_gaps(person):
     rng = np.random.default_rng(0)
     x, true = person.signal, 63.3
@@ -320,6 +333,8 @@ def test_an_inverted_sensor_is_the_same_person():
     found = ppgfast.ppg_rate(turned.signal, sampling_rate=RATE, polarity="auto")
     flipped = ppgfast.ppg_rate(-turned.signal, sampling_rate=RATE)
     assert same(stated, flipped)
+    signals, _ = ppgfast.ppg_process(turned.signal, sampling_rate=RATE, polarity="inverted")
+    np.testing.assert_array_equal(signals["PPG_Raw"], -turned.signal)
     assert same(found, flipped)
     assert found.info["inverted"]
 
