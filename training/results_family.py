@@ -16,14 +16,16 @@ AXES = {"bytes": "file (bytes)", "multiply_adds": "multiply-adds of a window", "
 
 def page(found: Mapping[str, Any]) -> str:
     """A model per row, the smallest file first."""
-    name = NAMES[found["headline"]]
+    name, digits = NAMES[found["headline"]], 3 if found["task"] == "af" else 2
     lines = [f"| model | {name} | weights | bytes | multiply-adds | µs, minimum | median |"]
     lines.append("|---" * 2 + "|---:" * 5 + "|")
     for row in found["models"]:
         sizes = " | ".join(f"{row[key]:,}" for key in ("parameters", "bytes", "multiply_adds"))
         times = f"{row['us']['min']:,} | {row['us']['median']:,}"
-        lines.append(f"| `{row['name']}` | {cell(row['score'])} | {sizes} | {times} |")
-    lines.append(f"| {found['baseline']['name']} | {cell(found['baseline']['score'])} |  |  |  |  |  |")
+        lines.append(f"| `{row['name']}` | {cell(row['score'], digits)} | {sizes} | {times} |")
+    lines.append(
+        f"| {found['baseline']['name']} | {cell(found['baseline']['score'], digits)} |  |  |  |  |  |"
+    )
     machine = found["machine"]
     about = (
         f"Errors on {found['dataset']}, people whom no model learned from. Times: one window on one thread "
@@ -32,9 +34,9 @@ def page(found: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", about])
 
 
-def cell(interval: Mapping[str, float | None]) -> str:
+def cell(interval: Mapping[str, float | None], digits: int) -> str:
     value, low, high = (interval[key] for key in ("value", "low", "high"))
-    return f"{value:.2f}" if low is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
+    return f"{value:.{digits}f}" + ("" if low is None else f" ({low:.{digits}f} to {high:.{digits}f})")
 
 
 def picture(found: Mapping[str, Any]) -> Figure:
