@@ -39,7 +39,7 @@ HEADINGS = {
     "af": ("AUROC", "sensitivity*", "specificity*", "AUROC, pulse variability"),
 }
 NOTES = {
-    "af": "\\* at the threshold that gave a specificity of 95 % on the validation people of the training data."
+    "af": "\\* at the threshold that gave a specificity of 95 % on validation people of the training data."
 }
 SHOWN = {"hr": ("mae", "median", "within_5bpm"), "af": ("auroc", "sensitivity_at_95", "specificity_at_95")}
 
