@@ -7,6 +7,8 @@ filter costs a model that was trained with one that runs both ways, and the qual
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -32,15 +34,52 @@ def settling(model: ppgfast.Model, samples: np.ndarray, whole: np.ndarray, perio
     return found
 
 
+def recordings(folder: Path | None) -> Iterator[tuple[str, np.ndarray, float, np.ndarray]]:
+    """(group, samples, Hz, heart rate of the windows that begin every HOP s) of people, NaN where unknown."""
+    for seed in range(PEOPLE):
+        setting, rhythm = SETTINGS[seed % len(SETTINGS)], "sinus" if seed % 2 else "af"
+        person = random_subject(seed, duration=SECONDS, setting=setting, rhythm=rhythm)
+        record = person.simulate(duration=SECONDS, sampling_rate=RATE, seed=seed)
+        yield f"simulated, {rhythm}", record.signal, RATE, record.hr(WINDOW, HOP)
+    for path in sorted(folder.glob("bidmc_*_Signals.csv")) if folder else ():
+        ppg = np.genfromtxt(path, delimiter=",", skip_header=1, usecols=2)
+        monitor = path.with_name(path.name.replace("Signals", "Numerics"))  # once a second
+        rate = np.genfromtxt(monitor, delimiter=",", skip_header=1, usecols=1)
+        yield "BIDMC", ppg.astype(np.float32), 125.0, rate[int(WINDOW) :: int(HOP)]
+
+
+def errors(model: ppgfast.Model, folder: Path | None) -> dict[tuple[str, str], list[float]]:
+    """Absolute errors by group of people and by filter: of a stream, of a stream whose windows are filtered
+    backwards too, and of windows cut from the whole recording filtered both ways."""
+    contract = model.info["input"]
+    fs = contract["sampling_rate"]
+    found: dict[tuple[str, str], list[float]] = {}
+    for group, samples, rate, truth in recordings(folder):
+        whole = bandpass(resample(samples, rate, fs), fs, *contract["filter"])
+        for name, both_ways in (("causal", False), ("backwards too", True), ("whole recording", False)):
+            stream = model.stream(
+                sampling_rate=rate, hop=HOP, track=False, both_ways=both_ways, min_quality=0, max_hr_std=1e9
+            )
+            for result in stream.push(samples):
+                k, first = round(result.t_start / HOP), round(result.t_start * fs)
+                if not result.valid or k >= len(truth) or not np.isfinite(truth[k]):
+                    continue
+                answer = result.hr_bpm
+                if name == "whole recording":
+                    window = whole[first : first + contract["window"]].astype(np.float32)
+                    answer = float(model.predict(window).ravel()[0])
+                found.setdefault((group, name), []).append(abs(answer - truth[k]))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
-    model = ppgfast.load(parser.parse_args().model)
-    contract = model.info["input"]
-    rate, n = contract["sampling_rate"], contract["window"]
+    parser.add_argument("--bidmc", type=Path, help="folder of the BIDMC data set")
+    arguments = parser.parse_args()
+    model = ppgfast.load(arguments.model)
     settled: dict[float, list[float]] = {0.0: [], 0.5: [], 1.0: [], 1.5: []}
     quality: dict[str, list[float]] = {}
-    errors: dict[str, list[float]] = {"causal": [], "both ways": []}
     for seed in range(PEOPLE):
         setting, rhythm = SETTINGS[seed % len(SETTINGS)], "sinus" if seed % 2 else "af"
         person = random_subject(seed, duration=SECONDS, setting=setting, rhythm=rhythm)
@@ -48,25 +87,18 @@ def main() -> None:
         whole = model.prepare(record.signal, sampling_rate=RATE)
         for periods, found in settled.items():
             found += settling(model, record.signal, whole, periods)
-        both_ways = bandpass(resample(record.signal, RATE, rate), rate, *contract["filter"])
-        truth = record.hr(WINDOW, HOP)
         stream = model.stream(sampling_rate=RATE, hop=HOP, min_quality=0, max_hr_std=1e9, track=False)
         for result in stream.push(record.signal):
-            k, first = round(result.t_start / HOP), round(result.t_start * rate)
-            if not result.valid or not np.isfinite(truth[k]):
-                continue
-            quality.setdefault(f"{setting}, {rhythm}", []).append(result.quality)
-            errors["causal"].append(abs(result.hr_bpm - truth[k]))
-            window = np.ascontiguousarray(both_ways[first : first + n], dtype=np.float32)
-            errors["both ways"].append(abs(float(model.predict(window).ravel()[0]) - truth[k]))
+            if result.valid:
+                quality.setdefault(f"{setting}, {rhythm}", []).append(result.quality)
     noise = np.random.default_rng(0).standard_normal(int(600 * RATE)).astype(np.float32)
     results = model.stream(sampling_rate=RATE, hop=HOP, min_quality=0, max_hr_std=1e9).push(noise)
     quality["noise"] = [r.quality for r in results if r.valid]
 
     for periods, found in settled.items():
         print(f"settled for {periods:g} periods of the band's edge: {100 * np.median(found):.2f} % apart")
-    for name, values in errors.items():
-        print(f"filtered {name}: mean absolute error {np.mean(values):.1f} bpm")
+    for (group, name), values in errors(model, arguments.bidmc).items():
+        print(f"{group}, filtered {name}: {len(values)} windows, mean error {np.mean(values):.2f} bpm")
     for name, values in sorted(quality.items()):
         low, middle, high = np.quantile(values, (0.05, 0.5, 0.99))
         print(f"quality, {name}: 5 % below {low:.2f}, median {middle:.2f}, 1 % above {high:.2f}")

@@ -23,6 +23,7 @@ constexpr const char* usage =
     "  --acc N         first of the three columns of the accelerometer, in g\n"
     "  --time N        column of the time stamps, in s\n"
     "  --hop S         time between results (default: the model's)\n"
+    "  --both-ways     filter each window backwards too, as in training\n"
     "  --clip LOW HIGH limits of the sensor\n"
     "  --worn LOW HIGH level of a worn sensor\n"
     "  --isa NAME      kernel table (default: the fastest that this CPU runs)\n";
@@ -79,6 +80,8 @@ Options parse(char** argument) {
       o.stream.timestamped = 1;
     } else if (std::strcmp(a, "--hop") == 0) {
       o.stream.hop = number(next(), a);
+    } else if (std::strcmp(a, "--both-ways") == 0) {
+      o.stream.both_ways = 1;
     } else if (std::strcmp(a, "--clip") == 0) {
       o.stream.clip_low = number(next(), a);
       o.stream.clip_high = number(next(), a);

@@ -215,7 +215,8 @@ std::unique_ptr<SharedStream> make_stream(const py::object& model, const py::obj
                                           const py::object& acc_rate, const py::object& hop,
                                           const py::object& clip, const py::object& worn,
                                           const py::object& min_quality, double max_hr_std, bool track,
-                                          bool timestamps, double jitter, std::int64_t first_sample) {
+                                          bool both_ways, bool timestamps, double jitter,
+                                          std::int64_t first_sample) {
   StreamConfig config;
   config.sampling_rate = rate_of(sampling_rate, "sampling_rate");
   if (model_of(model).config().channels > 1) {
@@ -237,6 +238,7 @@ std::unique_ptr<SharedStream> make_stream(const py::object& model, const py::obj
   }
   config.max_hr_std = max_hr_std;
   config.track = track ? 1 : 0;
+  config.both_ways = both_ways ? 1 : 0;
   config.timestamped = timestamps ? 1 : 0;
   config.jitter = jitter;
   config.first_sample = first_sample;
@@ -280,6 +282,8 @@ min_quality : 0 to 1; results of less ``quality`` are ``low_confidence``. None i
     the rhythm itself does not repeat.
 max_hr_std : bpm; results that are less certain are ``low_confidence``, where the model tells.
 track : whether answers follow the windows before them, where the model gives distributions (``Model.track``).
+both_ways : whether each window is filtered backwards too, as the windows of training are; for models with a band-pass
+    that see a whole window at a time. Errors are smaller (docs/streaming.md); windows are no longer those of `prepare`.
 timestamps : True if every push brings time stamps, which the stream then follows.
 jitter : s; a time stamp further from where it was due is a gap.
 first_sample : number of the first sample.
@@ -345,8 +349,8 @@ void bind_stream(py::module_& module) {
       py::arg("sampling_rate") = py::none(), py::arg("acc_rate") = py::none(), py::arg("hop") = py::none(),
       py::arg("clip") = py::none(), py::arg("worn") = py::none(), py::arg("min_quality") = py::none(),
       py::arg("max_hr_std") = StreamConfig().max_hr_std, py::arg("track") = true,
-      py::arg("timestamps") = false, py::arg("jitter") = StreamConfig().jitter, py::arg("first_sample") = 0,
-      stream_doc);
+      py::arg("both_ways") = false, py::arg("timestamps") = false, py::arg("jitter") = StreamConfig().jitter,
+      py::arg("first_sample") = 0, stream_doc);
   model.attr("prepare") =
       py::cpp_function(&prepare_samples, py::name("prepare"), py::is_method(model), py::arg("samples"),
                        py::kw_only(), py::arg("sampling_rate") = py::none(), prepare_doc);

@@ -47,6 +47,7 @@ StreamConfig config_of(const ppgfast_stream_config& c) noexcept {
   config.jitter = c.jitter;
   config.timestamped = c.timestamped;
   config.track = c.track;
+  config.both_ways = c.both_ways;
   config.first_sample = c.first_sample;
   return config;
 }
@@ -110,6 +111,11 @@ ppgfast_status ppgfast_model_open_memory(const void* bytes, size_t size, const c
   return open_model(out, error, [&](Model* model) { return Model::open_memory(bytes, size, isa, model); });
 }
 
+ppgfast_status ppgfast_model_open_in_place(const void* bytes, size_t size, const char* isa,
+                                           ppgfast_model** out, ppgfast_error* error) {
+  return open_model(out, error, [&](Model* model) { return Model::open_in_place(bytes, size, isa, model); });
+}
+
 void ppgfast_model_close(ppgfast_model* model) { delete model; }
 
 void ppgfast_model_about(const ppgfast_model* model, ppgfast_about* out) {
@@ -135,8 +141,9 @@ void ppgfast_model_predict(const ppgfast_model* model, const float* windows, siz
 
 void ppgfast_stream_defaults(ppgfast_stream_config* config) {
   const StreamConfig c;
-  *config = {c.sampling_rate, c.acc_rate,   c.hop,    c.clip_low,    c.clip_high, c.worn_low,    c.worn_high,
-             c.min_quality,   c.max_hr_std, c.jitter, c.timestamped, c.track,     c.first_sample};
+  *config = {c.sampling_rate, c.acc_rate,  c.hop,         c.clip_low,    c.clip_high,
+             c.worn_low,      c.worn_high, c.min_quality, c.max_hr_std,  c.jitter,
+             c.timestamped,   c.track,     c.both_ways,   c.first_sample};
 }
 
 ppgfast_status ppgfast_stream_arena_bytes(const ppgfast_model* model, const ppgfast_stream_config* config,

@@ -72,6 +72,7 @@ static void test_memory_and_file_are_one_model(const float* expected) {
   ppgfast_model_predict(same, windows, 1, predictions, allocate(about.scratch_bytes));
   CHECK(memcmp(predictions, expected, 3 * sizeof(float)) == 0);
   ppgfast_model_close(same);
+  CHECK(ppgfast_model_open_in_place(bytes, size, "scalar", &same, &error) == PPGFAST_not_packed);
   CHECK(ppgfast_model_open_memory(bytes, size - 1, NULL, &same, &error) == PPGFAST_truncated);
   memmove(bytes + 4, bytes, size);
   CHECK(ppgfast_model_open_memory(bytes + 4, size, NULL, &same, &error) == PPGFAST_misaligned);

@@ -74,6 +74,25 @@ def test_a_stream_is_predict_on_the_prepared_signal(rate):
     np.testing.assert_array_equal(np.float32([r.hr_bpm for r in results]), model.predict(windows)[:, 0])
 
 
+def test_a_stream_can_filter_its_windows_backwards_too():
+    from scipy.signal import butter, sosfilt
+
+    model, samples = model_of("gpt_f32"), pulses(20)
+    once = answered(model.stream(sampling_rate=RATE, **EVERYTHING).push(samples))
+    got = answered(model.stream(sampling_rate=RATE, both_ways=True, **EVERYTHING).push(samples))
+    signal = model.prepare(samples, sampling_rate=RATE).astype(np.float64)
+    low, high, order = model.info["input"]["filter"]
+    sections = butter(order, (low, high), "bandpass", fs=40, output="sos")
+    starts = [round(r.t_start * 40) for r in got]
+    windows = np.float32([sosfilt(sections, signal[s : s + 35][::-1])[::-1] for s in starts])
+    assert len(got) > 5
+    np.testing.assert_allclose([r.hr_bpm for r in got], model.predict(windows)[:, 0], rtol=1e-4)
+    assert all(a.hr_bpm != b.hr_bpm and a.quality == b.quality for a, b in zip(got, once, strict=True))
+    assert_same(got, answered(model.stream(sampling_rate=RATE, both_ways=True, **EVERYTHING).push(samples)))
+    with pytest.raises(ValueError, match="both_ways is 1, the bound is 0"):
+        model_of("streamgpt_f32").stream(sampling_rate=RATE, both_ways=True)
+
+
 @pytest.mark.parametrize("kind", ["streamgpt_f32", "streamgpt_s8"])
 @pytest.mark.parametrize("patches", [1, 2, 9])  # the last is longer than a window
 def test_a_stream_is_predict_sequence_on_the_prepared_signal(kind, patches):

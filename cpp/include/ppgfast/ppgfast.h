@@ -53,11 +53,13 @@ typedef struct {
 } ppgfast_about;
 
 /* `isa` NULL: the environment's PPGFAST_FORCE_ISA or the fastest. `error` may be NULL. Bytes start at a
- * multiple of 64 and are not needed afterwards. */
+ * multiple of 64; they are not needed afterwards, but `_in_place`, for those of export-c, uses them there. */
 PPGFAST_API ppgfast_status ppgfast_model_open(const char* path, const char* isa, ppgfast_model** out,
                                               ppgfast_error* error);
 PPGFAST_API ppgfast_status ppgfast_model_open_memory(const void* bytes, size_t size, const char* isa,
                                                      ppgfast_model** out, ppgfast_error* error);
+PPGFAST_API ppgfast_status ppgfast_model_open_in_place(const void* bytes, size_t size, const char* isa,
+                                                       ppgfast_model** out, ppgfast_error* error);
 PPGFAST_API void ppgfast_model_close(ppgfast_model* model);
 PPGFAST_API void ppgfast_model_about(const ppgfast_model* model, ppgfast_about* out);
 /* windows (batch, channels, window), finite -> predictions (batch, n_predictions); scratch: scratch_bytes at
@@ -85,10 +87,10 @@ typedef struct {
   double sampling_rate; /* of the PPG, Hz, 20 to 500: the one that must be set */
   double acc_rate;      /* of the accelerometer, Hz, 10 to 500; models with 4 channels */
   double hop;           /* between results, s; 0: the model's */
-  double clip_low, clip_high, worn_low, worn_high; /* limits of the sensor, and the level while worn */
-  double min_quality, max_hr_std;                  /* 0 to 1, -1: the task's; bpm */
-  double jitter;                                   /* s: a time stamp further off is a gap */
-  int64_t timestamped, track, first_sample;        /* 1: chunks have times; 1: answers follow each other */
+  double clip_low, clip_high, worn_low, worn_high;     /* limits of the sensor, and the level while worn */
+  double min_quality, max_hr_std;                      /* 0 to 1, -1: the task's; bpm */
+  double jitter;                                       /* s: a time stamp further off is a gap */
+  int64_t timestamped, track, both_ways, first_sample; /* 1: times; answers follow; filtered both ways */
 } ppgfast_stream_config;
 
 typedef struct {

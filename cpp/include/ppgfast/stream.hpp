@@ -38,6 +38,7 @@ struct StreamConfig {
   double jitter = 0.1;            // s; a time stamp further from where it was due is a gap
   std::int64_t timestamped = 0;   // 1: every chunk has time stamps
   std::int64_t track = 1;         // 1: answers follow the distributions of all windows since the last gap
+  std::int64_t both_ways = 0;     // 1: windows are filtered backwards too, as training does
   std::int64_t first_sample = 0;  // number of the first sample, 0 to 2^53
 };
 

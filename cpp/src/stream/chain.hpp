@@ -47,6 +47,13 @@ class Chain {
     const double x = polarity_ * (resampler_.pull() - offset_);
     return static_cast<float>(filtered_ != 0 ? band_pass_.step(x) : x);
   }
+  // The other way through the same band-pass, in place: then no frequency of a window comes later than
+  // another.
+  void filter_backwards(float* window, std::size_t n) const noexcept {
+    BandPass back = band_pass_;
+    back.restart();
+    while (n-- > 0) window[n] = static_cast<float>(back.step(static_cast<double>(window[n])));
+  }
 
   Resampler& resampler() noexcept { return resampler_; }
   std::size_t delay() const noexcept { return delay_; }

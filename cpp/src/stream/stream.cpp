@@ -74,6 +74,7 @@ struct Stream::State : Stream {
   float last, step;  // sample of the stretch, the smallest that two of them differed by
 
   bool has_acc() const noexcept { return model->config().channels > 1; }
+  bool gathers() const noexcept { return has_acc() || config.both_ways != 0; }
   bool tracks() const noexcept {
     return config.track != 0 && model->config().activation == Activation::distribution;
   }
@@ -145,7 +146,7 @@ void Stream::State::lay_out_signals(Arena& arena) noexcept {
 
 void Stream::State::lay_out_model(Arena& arena) noexcept {
   const ModelConfig& m = model->config();
-  gathered = arena.take<float>(has_acc() ? std::size_t{m.channels} * m.window : 0);
+  gathered = arena.take<float>(gathers() ? std::size_t{m.channels} * m.window : 0);
   predictions = arena.take<float>(m.n_outputs);
   belief = arena.take<float>(tracks() ? m.n_outputs : 0);
   double* const memory = arena.take<double>(tracks() ? Tracker::memory(m.n_outputs) : 0);
@@ -153,7 +154,7 @@ void Stream::State::lay_out_model(Arena& arena) noexcept {
     tracker.init(m.n_outputs, m.std, static_cast<double>(hop) / m.sampling_rate, memory);
   }
   const bool endless = m.kind == Kind::streamgpt;
-  kept_bytes = endless || hop == window ? model->state_bytes() : 0;
+  kept_bytes = endless || (hop == window && config.both_ways == 0) ? model->state_bytes() : 0;
   at_once = endless ? m.n_patches : 1;
   kept = arena.take<unsigned char>(kept_bytes);
 }
@@ -161,7 +162,7 @@ void Stream::State::lay_out_model(Arena& arena) noexcept {
 // Everything in the arena, in order, as a new stream has it; with a null block only its size.
 std::size_t Stream::State::lay_out(const Model& model, const StreamConfig& config, void* block) noexcept {
   static_assert(std::is_trivially_copyable_v<State> && std::is_trivially_destructible_v<State>);
-  static_assert(sizeof(StreamConfig) == 13 * 8, "padding would make equal streams differ");
+  static_assert(sizeof(StreamConfig) == 14 * 8, "padding would make equal streams differ");
   Arena arena(block);
   State unplaced;
   State* s = arena.take<State>(1);
@@ -378,11 +379,13 @@ void Stream::State::take_patch() noexcept {
 // What the model says of the last window.
 void Stream::State::answer(StreamResult* result) noexcept {
   const ModelConfig& m = model->config();
-  const float* x = signal[0].last(m.window);
-  if (has_acc()) {
+  const float* const ppg = signal[0].last(m.window);
+  const float* x = ppg;
+  if (gathers()) {
     for (std::size_t c = 0; c < m.channels; ++c) {
       std::memcpy(gathered + c * m.window, signal[c].last(m.window), m.window * sizeof(float));
     }
+    if (config.both_ways != 0) chain.filter_backwards(gathered, m.window);
     x = gathered;
   }
   if (kept_bytes > 0) {
@@ -391,7 +394,7 @@ void Stream::State::answer(StreamResult* result) noexcept {
   } else {
     model->outputs(x, 1, predictions, scratch);
   }
-  result->quality = quality(x, m.window, m.sampling_rate, step, static_cast<float*>(scratch));
+  result->quality = quality(ppg, m.window, m.sampling_rate, step, static_cast<float*>(scratch));
   if (m.activation == Activation::distribution) {
     const float* probability = predictions;
     if (tracks()) tracker.push(predictions, belief), probability = belief;
