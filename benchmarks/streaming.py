@@ -48,6 +48,15 @@ def recordings(folder: Path | None) -> Iterator[tuple[str, np.ndarray, float, np
         yield "BIDMC", ppg.astype(np.float32), 125.0, rate[int(WINDOW) :: int(HOP)]
 
 
+def offline(model: ppgfast.Model, whole: np.ndarray, firsts: list[int]) -> np.ndarray:
+    """Heart rates of the windows that begin at samples `firsts`, for a model for streams of one signal."""
+    n, hop = model.info["input"]["window"], round(HOP * model.info["input"]["sampling_rate"])
+    if model.info["kind"] == "streamgpt":
+        places = (np.array(firsts) - firsts[0]) // hop
+        return model.predict_sequence(whole[firsts[0] : firsts[-1] + n], hop=HOP)[places, 0]
+    return model.predict(np.stack([whole[first : first + n] for first in firsts]))[:, 0]
+
+
 def errors(model: ppgfast.Model, folder: Path | None) -> dict[tuple[str, str], list[float]]:
     """Absolute errors by group of people and by filter: of a stream, of a stream whose windows are filtered
     backwards too, and of windows cut from the whole recording filtered both ways."""
@@ -55,20 +64,21 @@ def errors(model: ppgfast.Model, folder: Path | None) -> dict[tuple[str, str], l
     fs = contract["sampling_rate"]
     found: dict[tuple[str, str], list[float]] = {}
     for group, samples, rate, truth in recordings(folder):
-        whole = bandpass(resample(samples, rate, fs), fs, *contract["filter"])
+        whole = bandpass(resample(samples, rate, fs), fs, *contract["filter"]).astype(np.float32)
         for name, both_ways in (("causal", False), ("backwards too", True), ("whole recording", False)):
+            if both_ways and model.info["kind"] == "streamgpt":
+                continue
             stream = model.stream(
                 sampling_rate=rate, hop=HOP, track=False, both_ways=both_ways, min_quality=0, max_hr_std=1e9
             )
-            for result in stream.push(samples):
-                k, first = round(result.t_start / HOP), round(result.t_start * fs)
-                if not result.valid or k >= len(truth) or not np.isfinite(truth[k]):
-                    continue
-                answer = result.hr_bpm
-                if name == "whole recording":
-                    window = whole[first : first + contract["window"]].astype(np.float32)
-                    answer = float(model.predict(window).ravel()[0])
-                found.setdefault((group, name), []).append(abs(answer - truth[k]))
+            results = [result for result in stream.push(samples) if result.valid]
+            answers = np.array([result.hr_bpm for result in results])
+            if name == "whole recording":
+                answers = offline(model, whole, [round(result.t_start * fs) for result in results])
+            for result, answer in zip(results, answers, strict=True):
+                k = round(result.t_start / HOP)
+                if k < len(truth) and np.isfinite(truth[k]):
+                    found.setdefault((group, name), []).append(abs(float(answer) - truth[k]))
     return found
 
 
