@@ -45,8 +45,11 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "quality.md"
 
 @dataclass(frozen=True)
 class Windows:
-    """n labelled windows: answer minus truth and the answer's deviation (bpm), whether the truth is inside its
-    interval, features as in ppgfast.verbs."""
+    """n labelled windows.
+
+    error : answer minus truth, bpm. deviation : of the answer, bpm. inside : whether the truth is inside the
+    answer's interval. looks, answer : features as in ppgfast.verbs.
+    """
 
     error: Floats
     deviation: Floats

@@ -183,6 +183,7 @@ def test_a_table_works_with_pandas_polars_or_neither(person):
     assert list(first) == list(COLUMNS)
     assert json.dumps(first["valid"]) in ("true", "false")
     assert repr(table).endswith("[27 rows]")
+    assert len(repr(table).splitlines()) == 11
     assert "hr_bpm" in repr(table)
     with pytest.raises(KeyError, match=r"no column 'bpm': there are t_start"):
         table["bpm"]
@@ -349,6 +350,8 @@ def test_plot_draws_what_it_is_given(person, af_model):
     part = ppgfast.ppg_plot(signals, info, start=10, end=20)
     assert part.axes[0].get_xlim() == (10, 20)
     assert len(part.axes[1].lines[0].get_xdata()) < len(x)
+    drawn = part.axes[0].lines[0].get_xdata()
+    assert (drawn[0], drawn[-1]) == (10, 20)
     assert "matplotlib.pyplot" not in sys.modules or figure.number is None
     with pytest.raises(ValueError, match=r"no sample lies between start = 99 s"):
         ppgfast.ppg_plot(signals, info, start=99)

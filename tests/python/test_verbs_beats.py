@@ -55,7 +55,7 @@ def test_times_are_finer_than_a_sample():
     at = np.searchsorted(made.pulse_times, beats["t"]) - 1
     whole = np.append(False, np.diff(at) == 1)
     off = beats["interval"][whole] - true[at[whole] - 1]
-    assert np.median(np.abs(off)) < 0.25 / 32
+    assert np.median(np.abs(off)) < 0.12 / 32  # a quarter, where times are whole samples
 
 
 def test_no_beat_where_samples_are_missing_and_no_interval_across():
@@ -73,6 +73,15 @@ def test_no_beat_where_samples_are_missing_and_no_interval_across():
         assert np.isfinite(beats["interval"][first + 1])
     assert np.isnan(beats["interval"][0])
     assert np.isnan(beats["interval"]).sum() == 3
+
+
+def test_a_beat_whose_top_is_missing_is_no_beat():
+    ppg = ppgfast.ppg_simulate(duration=60, sampling_rate=RATE, seed=6).signal.copy()
+    tops = ppgfast.ppg_peaks(ppg, sampling_rate=RATE)["sample"][5:50:5]
+    lost = (tops[:, None] + np.arange(-4, 5)).ravel()
+    ppg[lost] = np.nan
+    found = ppgfast.ppg_peaks(ppg, sampling_rate=RATE)["sample"]
+    assert not np.isin(found, lost).any()
 
 
 def test_a_pause_is_no_interval():

@@ -99,6 +99,17 @@ def test_a_rate_that_is_far_off_is_named(source, factor, request):
     assert kinds(ppg, rate * factor) & {"sampling_rate", "time_scale"}
 
 
+def test_windows_with_missing_samples_are_not_looked_at(person):
+    from ppgfast.verbs.guard import _look
+    from ppgfast.verbs.signal import signal_of
+
+    ppg = person.copy()
+    ppg[: 60 * 64 : 512] = np.nan  # a sample in each of eight windows of 8 s, the last of which it shares
+    whole, half = (signal_of(x, sampling_rate=RATE, timestamps=None) for x in (person, ppg))
+    assert _look(whole.values, whole.bad, RATE).windows == 15
+    assert _look(half.values, half.bad, RATE).windows == 7
+
+
 def test_a_rate_beside_the_time_stamps_is_named(person):
     stamps = np.arange(len(person)) / RATE
     assert kinds(person, RATE, timestamps=stamps) == set()
