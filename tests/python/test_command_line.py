@@ -18,7 +18,7 @@ from tests.python.recordings import WITH_ACC, WRITERS
 
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
 GPT = MODELS / "v1.0_gpt_f32.ppgf"
-COMMANDS = ("info", "check", "bench", "cpu", "simulate", "convert", "run", "export-c")
+COMMANDS = ("models", "info", "check", "bench", "cpu", "simulate", "convert", "run", "export-c")
 
 
 def call(*arguments, status=0):
@@ -59,6 +59,15 @@ def test_the_page_of_the_command_line_has_every_line_of_help():
 def test_what_is_not_understood_ends_with_2(arguments):
     _, err = call(*arguments, status=2)
     assert "Usage" in err
+
+
+def test_bundled_models_are_listed_and_known_by_name():
+    out, _ = call("models")
+    cards = json.loads(call("models", "--json")[0])
+    assert cards == ppgfast.models()
+    assert all(name in out and card["use"] in out for name, card in cards.items())
+    assert json.loads(call("info", "hr-tcn5k-s8", "--json")[0])["sha256"] == cards["hr-tcn5k-s8"]["sha256"]
+    assert "hr-tcn5k-s8" in call("check", "hr-tcn5k-s8")[0]
 
 
 def test_info_tells_the_contract():

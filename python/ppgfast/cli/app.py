@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command("models")(models.models)
 app.command("info")(models.info)
 app.command("check")(models.check)
 app.command("bench")(models.bench)

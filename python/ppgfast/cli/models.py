@@ -14,13 +14,46 @@ from numpy.typing import NDArray
 
 import ppgfast
 from ppgfast import format as ppgf
+from ppgfast.bundled import file_of
 
 from .output import FAILED, Json, plain_errors, say_json, say_pairs, say_table
 
 Windows = NDArray[np.float32]
 
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A .ppgf file.")]
+MODEL = "A .ppgf file or the name of a bundled model."
+
+
+def model_file(name: str) -> Path:
+    """The file of a bundled model, or the path as it is."""
+    return Path(file_of(name))
+
+
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL, parser=model_file)]
 Isa = Annotated[str | None, typer.Option(help="Kernels to use, one of `ppgfast cpu`; default the fastest.")]
+
+
+def models(json: Json = False) -> None:
+    """The models that come with the package.
+
+    --json gives their cards: input, data and its licence, errors on people they did not learn from."""
+    cards = ppgfast.models()
+    if json:
+        say_json(cards)
+        return
+    say_table(
+        [
+            {
+                "model": name,
+                "task": card["task"],
+                "input": "PPG" if card["input"]["channels"] == 1 else "PPG, acceleration",
+                "bytes": card["bytes"],
+                "multiply-adds": card["multiply_adds"],
+                "use": card["use"],
+                "licences of its data": card["data"]["licence"],
+            }
+            for name, card in cards.items()
+        ]
+    )
 
 
 def info(model: ModelPath, json: Json = False) -> None:
@@ -58,7 +91,12 @@ def info(model: ModelPath, json: Json = False) -> None:
 
 
 def check(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL", help="One or more .ppgf files.")],
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL", help="One or more .ppgf files or names of bundled models.", parser=model_file
+        ),
+    ],
     json: Json = False,
 ) -> None:
     """Test models with all kernels of this CPU.

@@ -26,6 +26,7 @@ import ppgfast
 from ppgfast.io.containers import sha256
 
 from .files import Acc, Column, Rate
+from .models import MODEL, model_file
 from .output import FAILED, Json, plain_errors, say_error, say_json, say_table
 from .saving import finite, json_text
 from .work import Done, Format, Job, Order, one, open_model
@@ -36,7 +37,7 @@ STOPPED = 130  # what a shell gives a command that Ctrl-C ended
 
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings in any container.")],
-    model: Annotated[Path, typer.Option(help="A .ppgf file.")],
+    model: Annotated[Path, typer.Option(help=MODEL, parser=model_file, metavar="MODEL")],
     out: Annotated[Format, typer.Option(help="Format of the results.")] = Format.csv,
     folder: Annotated[Path, typer.Option(help="Where the results go; made if missing.")] = Path("results"),
     hop: Annotated[float | None, typer.Option(help="s between windows; default the model's.")] = None,
