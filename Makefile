@@ -17,7 +17,7 @@ DATA ?=
 QUICK ?=
 UPDATE ?=
 MCUS ?= m4 m7 m33 m55
-CXX_FILES = $(shell find cpp tests/cpp -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.inl')
+CXX_FILES = $(shell find cpp tests/cpp tests/mcu -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.inl')
 PACKAGE_FILES := CMakeLists.txt $(shell find cmake cpp python -type f -not -name '*.so' -not -path '*/__pycache__/*')
 # cmake looks for ninja here.
 export PATH := $(abspath $(BIN)):$(PATH)
