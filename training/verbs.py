@@ -3,18 +3,20 @@
     python -m training.verbs ../shared/data
 
 Findings of the guard on recordings as they are, upside down and at wrong rates; beats against simulated
-pulses and against the heart rate of an ECG.
+pulses and against the heart rate of an ECG. The table `beside` needs NeuroKit2 (extra `hrv`).
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import numpy as np
 import typer
@@ -190,6 +192,36 @@ def day() -> str:
     return _markdown(lines)
 
 
+def beside(sets: Mapping[str, Sequence[Recording]]) -> str:
+    """Markdown: `ppg_process` beside NeuroKit2's on the same recordings in the same process."""
+    import neurokit2 as nk
+
+    head = ["all windows", "windows", "ppgfast: median, MAE", "NeuroKit2: median, MAE", "s", "NeuroKit2, s"]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for name, found in sets.items():
+        first = found[0].ppg[0][: round(60.0 * found[0].sampling_rate)]
+        for warm_up in (ppgfast.ppg_process, nk.ppg_process):
+            warm_up(first, sampling_rate=found[0].sampling_rate)
+        errors: list[tuple[float, float]] = []
+        seconds = np.zeros(2)
+        for recording in found:
+            ppg, rate = recording.ppg[0], recording.sampling_rate
+            start = time.perf_counter()
+            _, info = ppgfast.ppg_process(ppg, sampling_rate=rate)
+            middle = time.perf_counter()
+            theirs = nk.ppg_process(ppg, sampling_rate=rate)[0]["PPG_Rate"].to_numpy()
+            seconds += (middle - start, time.perf_counter() - middle)
+            windows = info["windows"]
+            truth = np.asarray(recording.labels["hr"].of(windows["t_start"], 8.0)).reshape(-1)
+            for at in np.flatnonzero(np.isfinite(windows["hr_bpm"]) & np.isfinite(truth[: len(windows)])):
+                begin = round(windows["t_start"][at] * rate)
+                rates = windows["hr_bpm"][at], theirs[begin : begin + round(8.0 * rate)].mean()
+                errors.append((abs(rates[0] - truth[at]), abs(rates[1] - truth[at])))
+        cells = [f"{np.median(column):.2f}, {column.mean():.2f}" for column in np.array(errors).T]
+        lines.append([name, f"{len(errors):,}", *cells, *(f"{value:.1f}" for value in seconds)])
+    return _markdown(lines)
+
+
 def _share(values: Iterable[bool]) -> str:
     counted = [bool(value) for value in values]
     return f"{100 * np.mean(counted):.0f} %" if counted else "-"
@@ -213,13 +245,18 @@ def main(
         "simulated-beats": simulated_beats,
         "real-beats": lambda: real_beats(sets),
         "day": day,
+        "beside": lambda: beside({name: sets[name] for name in ("BIDMC", "SPC")}),
     }
     page = PAGE.read_text(encoding="utf-8")
     for name in only or tables:
         text = tables[name]()
         page = put(page, name, text)
         print(text, end="\n\n", flush=True)
-    write_atomically(PAGE, lambda file: file.write(page.encode()))
+        write_atomically(PAGE, partial(_write, page.encode()))
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 if __name__ == "__main__":
