@@ -122,24 +122,27 @@ def page() -> str:
         header = ["model", "use", "KB", "thousand multiply-adds", "tested on", "windows, people", *headings]
         lines = [header, ["---"] * 2 + ["---:"] * 2 + ["---"] * 2 + ["---:"] * len(headings)]
         for name, card in cards.items():
-            about = [f"`{name}`", card["use"].partition(":")[0], f"{card['bytes'] / 1e3:.0f}"]
+            about = [card["use"].partition(":")[0], f"{card['bytes'] / 1e3:.0f}"]
             about.append(f"{card['multiply_adds'] / 1e3:,.0f}")
             for score in card["scores"] if card["task"] == task else ():
                 where = [score["dataset"], f"{score['windows']:,}, {score['subjects']}"]
-                lines.append([*about, *where, *shown(task, name, score["models"])])
+                for own, way in ((name, ""), (f"{name}, streamed", ", streamed")):
+                    if own in score["models"]:
+                        cells = shown(task, own, score["models"])
+                        lines.append([f"`{name}`{way}", *about, *where, *cells])
         if len(lines) > 2:
             note = f"\n\n{NOTES[task]}" if task in NOTES else ""
             tables.append("\n".join(f"| {' | '.join(line)} |" for line in lines) + note)
     return "\n\n".join(tables)
 
 
-def shown(task: str, name: str, found: Mapping[str, Any]) -> list[str]:
+def shown(task: str, model: str, found: Mapping[str, Any]) -> list[str]:
     """The cells under HEADINGS."""
-    own = found[name]
+    own = found[model]
     if task == "af":
         columns = [own.get(key) for key in SHOWN["af"]]
         return [_interval(numbers, 3) for numbers in (*columns, found["pulse variability"]["auroc"])]
-    tracked = found.get(f"{name}, tracked", {}).get("mae")
+    tracked = found.get(f"{model}, tracked", {}).get("mae")
     return [_interval(numbers) for numbers in (own["mae"], own["median"], tracked, found[PEAK]["mae"])]
 
 

@@ -18,7 +18,7 @@ import ppgfast
 from ppgfast.bundled import FOLDER
 from training import bundle
 from training.data.windows import WindowSet, read_manifest
-from training.evaluate import Limits, baseline, core_entry, score, tracked
+from training.evaluate import Limits, baseline, core_entries, score, tracked
 from training.inputs import open_windows, subject_names
 
 
@@ -50,8 +50,9 @@ def scores(
     """The numbers of a card on the labelled windows of the people that it names, by model."""
     tested = np.isin(subject_names(windows), stated["tested"])
     rows = np.flatnonzero(tested[windows.subject] & np.isfinite(windows.label))
-    own = core_entry(name, file)
-    entries = [baseline(task), own, *([tracked(own)] if own.distribution is not None else [])]
+    own = core_entries(name, file)
+    followed = [tracked(entry) for entry in own if entry.distribution is not None]
+    entries = [baseline(task), *own, *followed]
     limits = {model: Limits(*pair) for model, pair in stated.get("limits", {}).items()}
     found = (score(entry, windows, rows, limits.get(entry.name), bundle.DRAWS) for entry in entries)
     return {each.name: bundle.numbers(each, task) for each in found}
