@@ -291,7 +291,11 @@ def test_time_stamps_are_followed_through_jitter_drift_and_gaps(person):
         ({"clip": (1, 0)}, ValueError, r"clip is \(1, 0\), expected low below high"),
         ({"worn": 3}, TypeError, r"worn is 3, expected \(low, high\)"),
         ({"hop": 0}, ValueError, r"hop is 0 s"),
-        ({"min_quality": 2}, ValueError, r"min_quality is 2"),
+        ({"min_quality": 2}, ValueError, r"min_quality is 2, expected 0 to 1$"),
+        ({"min_quality": "a"}, TypeError, r"min_quality is 'a', expected a number from 0 to 1$"),
+        ({"ppg": "a.csv"}, TypeError, r"ppg is 'a.csv'.*read it first: ppgfast.read\(path\)"),
+        ({"ppg": Path("a.csv")}, TypeError, r"ppg is 'a.csv'.*read it first: ppgfast.read\(path\)"),
+        ({"ppg": [1.0, None, 2.0]}, TypeError, r"ppg holds None.*missing samples are NaN"),
         ({"acc": np.zeros((9, 3))}, TypeError, r"acc and acc_rate belong together"),
         ({"acc": np.zeros((3, 9)), "acc_rate": 32}, ValueError, r"acc has shape \(3, 9\), expected \(k, 3\)"),
         ({"model": 3}, TypeError, r"model is a int, expected a name of ppgfast.models\(\)"),
@@ -299,9 +303,62 @@ def test_time_stamps_are_followed_through_jitter_drift_and_gaps(person):
     ],
 )
 def test_misuse_says_what_was_found_and_how_to_mend_it(change, error, match):
-    given = {"ppg": np.zeros(640), "sampling_rate": RATE, **change}
+    noise = np.random.default_rng(0).standard_normal(640)
+    given = {"ppg": noise, "sampling_rate": RATE, **change}
     with pytest.raises(error, match=match):
         ppgfast.ppg_rate(given.pop("ppg"), **given)
+
+
+def test_a_recording_passed_whole_is_told_what_to_pass(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("ppg\n" + "".join(f"{i % 50}\n" for i in range(640)))
+    recording = ppgfast.read(file, sampling_rate=RATE)
+    wanted = r"ppg is a Recording.*recording\.signal \(and sampling_rate=recording\.sampling_rate\)"
+    with pytest.raises(TypeError, match=wanted):
+        ppgfast.ppg_rate(recording)
+
+
+def test_masked_samples_are_missing(person):
+    x = np.ma.masked_array(np.rint(1000 * person.signal).astype(np.int32), mask=False)
+    x[1280:1344] = np.ma.masked
+    table = ppgfast.ppg_rate(x, sampling_rate=RATE)
+    assert same(table, ppgfast.ppg_rate(x.astype(np.float64).filled(np.nan), sampling_rate=RATE))
+    touched = (table["t_start"] < 21) & (table["t_end"] > 20)
+    np.testing.assert_array_equal(table["reason"] == "gap", touched)
+    acc = np.ma.masked_array(person.acc, mask=False)
+    acc[640:672] = np.ma.masked
+    table = ppgfast.ppg_rate(person.signal, sampling_rate=RATE, acc=acc, acc_rate=person.acc_rate)
+    np.testing.assert_array_equal(table["reason"] == "gap", touched)
+
+
+def test_where_the_accelerometer_has_ended_rows_are_a_gap(person):
+    x, acc, rate = person.signal, person.acc, person.acc_rate
+    whole = ppgfast.ppg_rate(x, sampling_rate=RATE, acc=acc, acc_rate=rate)
+    with pytest.warns(ppgfast.SignalWarning, match=r"lasts 30 s, and the PPG 60 s.*check acc_rate=32"):
+        table = ppgfast.ppg_rate(x, sampling_rate=RATE, acc=acc[: round(30 * rate)], acc_rate=rate)
+    assert [finding.kind for finding in table.info["findings"]] == ["acc_duration"]
+    np.testing.assert_array_equal(table["t_start"], whole["t_start"])
+    missing = table["t_end"] > 30
+    assert (table["reason"][missing] == "gap").all()
+    assert np.isnan(table["hr_bpm"][missing]).all()
+    assert not table["valid"][missing].any()
+    assert np.isin(table["reason"][~missing], ("ok", "low_confidence")).all()
+    nearly = ppgfast.ppg_rate(x, sampling_rate=RATE, acc=acc[:-1], acc_rate=rate)
+    assert nearly["reason"][-1] == "gap"
+    assert (nearly["reason"][:-1] != "gap").all()
+    with pytest.warns(ppgfast.SignalWarning, match="lasts 0 s"):
+        none = ppgfast.ppg_rate(x, sampling_rate=RATE, acc=np.zeros((0, 3)), acc_rate=rate)
+    assert len(none) == 27
+    assert (none["reason"] == "gap").all()
+
+
+def test_no_rate_is_held_after_the_last_window(person):
+    signals, info = ppgfast.ppg_process(person.signal, sampling_rate=RATE, hop=35.0, min_quality=0.0)
+    assert len(info["windows"]) == 2
+    end = round(info["windows"]["t_end"][-1] * RATE)
+    for name in ("PPG_Rate", "PPG_Quality"):
+        assert np.isfinite(signals[name][: end + 1]).all()
+        assert np.isnan(signals[name][end + 1 :]).all()
 
 
 def test_misuse_of_other_verbs(person, af_model):

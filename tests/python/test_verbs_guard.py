@@ -184,6 +184,27 @@ def test_a_recording_shorter_than_a_window_has_no_row(person):
     assert [finding.kind for finding in table.info["findings"]] == ["too_short"]
 
 
+def test_a_short_recording_is_named_by_ppg_check_too(person):
+    (finding,) = ppgfast.ppg_check(person[:300], sampling_rate=125)
+    assert (finding.kind, finding.warns) == ("too_short", True)
+    assert "lasts 2.4 s, and a window 8 s" in finding.message
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 72.0, np.nan])
+def test_a_dead_recording_is_found(value):
+    (finding,) = ppgfast.ppg_check(np.full(5120, value), sampling_rate=RATE)
+    assert (finding.kind, finding.t_start, finding.t_end, finding.warns) == ("off_wrist", 0.0, 80.0, True)
+    with pytest.warns(ppgfast.SignalWarning, match="every sample is"):
+        ppgfast.ppg_rate(np.full(5120, value), sampling_rate=RATE)
+
+
+def test_an_accelerometer_of_another_duration_is_found(person):
+    acc = np.tile([0.1, 0.2, 0.97], (3840, 1))
+    assert kinds(person, acc=acc[:3600], acc_rate=32) == set()  # 7.5 s less
+    for other, rate in ((acc[:3500], 32), (acc, 64), (acc, 16)):
+        assert kinds(person, acc=other, acc_rate=rate) == {"acc_duration"}
+
+
 def test_a_slow_pulse_of_a_stiff_artery_is_no_wrong_rate():
     for wave in (Pulse(), Pulse(amplitude=0.2), Pulse(amplitude=3.0)):
         for bpm in (40.0, 75.0, 150.0):

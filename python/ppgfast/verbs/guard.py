@@ -43,6 +43,7 @@ KINDS = (
     "clipped",
     "off_wrist",
     "acc_units",
+    "acc_duration",
     "too_short",
 )
 
@@ -99,8 +100,12 @@ def ppg_check(
         worn=worn,
         polarity=polarity,
     )
-    motion = None if acc is None and acc_rate is None else acceleration_of(acc, acc_rate)[0]
-    return examine(signal) + ([] if motion is None else examine_acceleration(motion))
+    found = examine(signal)
+    if acc is not None or acc_rate is not None:
+        found += examine_acceleration(*acceleration_of(acc, acc_rate), signal, LOOK / RATE)
+    if signal.duration < LOOK / RATE and not any(finding.kind == "bpm_series" for finding in found):
+        found.append(too_short(signal, LOOK / RATE))
+    return found
 
 
 def examine(signal: Signal) -> list[Finding]:
@@ -117,6 +122,9 @@ def examine(signal: Signal) -> list[Finding]:
             f"sampling_rate is {signal.stated_rate:g} Hz, and the timestamps run at {signal.rate:.4g} Hz, "
             "which are followed: correct the one that is wrong",
         )
+    if (dead := _dead(signal)) is not None:
+        whole("off_wrist", dead)
+        return found
     seen = _look(signal.values, signal.bad, signal.rate)
     if seen.pulse < 0.3 and _is_bpm(signal):
         whole(
@@ -156,17 +164,51 @@ def examine(signal: Signal) -> list[Finding]:
     return found + _clipped(signal) + _absent(signal)
 
 
-def examine_acceleration(acc: Floats) -> list[Finding]:
-    """Whether (k, 3) can be in g: gravity alone is 1."""
+def too_short(signal: Signal, window: float) -> Finding:
+    """There is no window of `window` s in the recording."""
+    message = (
+        f"the recording lasts {signal.duration:.4g} s, and a window {window:g} s: there is no row; pass a "
+        "longer recording"
+    )
+    return Finding("too_short", message, signal.start, signal.start + signal.duration, True)
+
+
+def examine_acceleration(acc: Floats, rate: float, signal: Signal, window: float) -> list[Finding]:
+    """Whether (k, 3) at `rate` Hz can be in g, gravity alone being 1, and lasts as long as the PPG, to within
+    `window` s."""
+    found = []
+    lasts = len(acc) / rate
+    if abs(lasts - signal.duration) > window:
+        message = (
+            f"the accelerometer lasts {lasts:.4g} s, and the PPG {signal.duration:.4g} s, expected the same: "
+            f"check acc_rate={rate:g}, and that both begin and end together; windows without it are a gap"
+        )
+        first, last = sorted((signal.start + lasts, signal.start + signal.duration))
+        found.append(Finding("acc_duration", message, first, last, True))
     norm = np.sqrt((acc * acc).sum(axis=1))
     norm = norm[np.isfinite(norm)]
     usual = float(np.median(norm)) if len(norm) else 1.0
     if 0.3 <= usual <= 3.0:
-        return []
+        return found
     message = (
         f"the accelerometer's median is {usual:.3g}, expected about 1 g: divide m/s2 by 9.81, mg by 1000"
     )
-    return [Finding("acc_units", message, 0.0, 0.0, True)]
+    return [*found, Finding("acc_units", message, 0.0, 0.0, True)]
+
+
+def _dead(signal: Signal) -> str | None:
+    """What to say of a recording without any movement at all; a short one has no room for a pulse."""
+    if signal.duration < ABSENT_FOR:
+        return None
+    x = signal.raw[np.isfinite(signal.raw)]
+    if not len(x):
+        return "every sample is missing, expected a pulse: check which column was read"
+    if x.min() < x.max():
+        return None
+    return (
+        f"every sample is {x[0]:g}, expected a pulse: the sensor seems not to be worn, or this is not the "
+        "column of the PPG"
+    )
 
 
 def _look(values: Array, bad: Array, rate: float) -> _Look:

@@ -104,7 +104,7 @@ def ppg_process(
     -------
     signals : Table with a row for each sample of `ppg`: ``PPG_Raw`` (upright), ``PPG_Clean`` (`ppg_clean`),
         ``PPG_Rate`` (bpm, on straight lines between the middles of valid windows, else NaN), ``PPG_Quality``
-        (0 to 1, of the windows around), ``PPG_Peaks`` (1 at a beat).
+        (0 to 1, of the windows around; NaN after the last), ``PPG_Peaks`` (1 at a beat).
     info : ``windows``, the Table of `ppg_rate`; ``peaks``, that of `ppg_peaks`; ``PPG_Peaks``, the samples of
         the beats; ``start`` (s) and ``timestamps`` (s of each sample, or None where they are even);
         ``sampling_rate``, ``findings``, ``model``, ``versions``, ``af`` (the Table of `ppg_af`, or why there
@@ -142,7 +142,7 @@ def ppg_process(
 def _along(signal: Signal, windows: Table, values: Floats) -> Singles:
     """A value of each window at every sample: on lines between the windows' middles, at the ends the nearest.
 
-    NaN where one of the two windows beside a sample has none."""
+    NaN where one of the two windows beside a sample has none, and outside all windows."""
     n = len(signal.raw)
     if not len(windows):
         return np.full(n, np.nan, np.float32)
@@ -159,7 +159,8 @@ def _along(signal: Signal, windows: Table, values: Floats) -> Singles:
         with np.errstate(invalid="ignore"):
             line = values[left] * (1.0 - share) + values[right] * share
         line = np.where(share == 0.0, values[left], np.where(share == 1.0, values[right], line))
-        out[at] = line
+        outside = (seconds < windows["t_start"][0]) | (seconds > windows["t_end"][-1])
+        out[at] = np.where(outside, np.nan, line)
     return out
 
 

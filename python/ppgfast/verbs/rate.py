@@ -12,7 +12,7 @@ import numpy as np
 from ppgfast.bundled import models
 from ppgfast.model import Model
 
-from .guard import Finding, SignalWarning, examine, examine_acceleration
+from .guard import Finding, SignalWarning, examine, examine_acceleration, too_short
 from .quality import quality
 from .signal import Array, Floats, Signal, acceleration_of, number, signal_of
 from .table import Table
@@ -121,7 +121,7 @@ def heart_rate_table(
     min_quality: float,
 ) -> tuple[Table, Windows]:
     network, said = model_of(model, task="hr", with_acc=acc is not None or acc_rate is not None)
-    number("min_quality", min_quality, 0.0, 1.0, "(a chance)")
+    number("min_quality", min_quality, 0.0, 1.0, "")
     windows = _cut(signal, info, network, hop, acc, acc_rate)
     answers = heart_rate(network, windows, track)
     sure = quality(signal, windows, answers)
@@ -181,7 +181,7 @@ def fibrillation_table(
     min_quality: float,
 ) -> Table:
     network, said = model_of(model, task="af", with_acc=acc is not None or acc_rate is not None)
-    number("min_quality", min_quality, 0.0, 1.0, "(a chance)")
+    number("min_quality", min_quality, 0.0, 1.0, "")
     windows = _cut(signal, info, network, hop, acc, acc_rate)
     sure = quality(signal, windows, None)
     table = _table(windows, sure, min_quality, af=fibrillation(network, windows))
@@ -222,13 +222,11 @@ def _cut(signal: Signal, info: dict[str, Any], network: Model, hop: Any, acc: An
     """The windows of a model, with findings of the accelerometer and of a recording shorter than one."""
     about = network.info["input"]
     windows = cut(signal, about, hop=hop, acc=acc, acc_rate=acc_rate)
-    new = [] if acc is None else examine_acceleration(acceleration_of(acc, acc_rate)[0])
+    new = []
+    if acc is not None:
+        new = examine_acceleration(*acceleration_of(acc, acc_rate), signal, windows.seconds)
     if not len(windows.start):
-        message = (
-            f"the recording lasts {signal.duration:.4g} s, and a window {windows.seconds:g} s: there is no "
-            "row; pass a longer recording"
-        )
-        new.append(Finding("too_short", message, signal.start, signal.start + signal.duration, True))
+        new.append(too_short(signal, windows.seconds))
     say(new, 5)
     info["findings"] = [*info["findings"], *new]
     return windows

@@ -3,6 +3,7 @@ do."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -114,12 +115,14 @@ def signal_of(
 
 
 def number(name: str, value: Any, low: float, high: float, unit: str) -> float:
-    """A plain number in [low, high]."""
+    """A plain number in [low, high]; `unit` may be empty."""
+    those = f" {unit}" if unit else ""
     if isinstance(value, bool) or not isinstance(value, (Real, np.number)):
-        raise TypeError(f"{name} is {value!r}, expected a number of {unit}")
+        wanted = f"of {unit}" if unit else f"from {low:g} to {high:g}"
+        raise TypeError(f"{name} is {value!r}, expected a number {wanted}")
     found = float(value)
     if not low <= found <= high:
-        raise ValueError(f"{name} is {found:g} {unit}, expected {low:g} to {high:g} {unit}")
+        raise ValueError(f"{name} is {found:g}{those}, expected {low:g} to {high:g}{those}")
     return found
 
 
@@ -144,12 +147,34 @@ def acceleration_of(acc: Any, acc_rate: Any) -> tuple[Floats, float]:
 
 
 def _numeric(name: str, given: Any) -> Array:
-    values = np.asarray(given)
+    values = _unmasked(given)
     if values.dtype.kind not in "iuf":
-        raise TypeError(
-            f"{name} holds {values.dtype.name}, expected numbers: pass an array of integers or floats"
-        )
+        raise TypeError(_no_numbers(name, given, values))
     return values
+
+
+def _unmasked(given: Any) -> Array:
+    """As an array; what is masked in numbers is NaN."""
+    if isinstance(given, np.ma.MaskedArray) and given.dtype.kind in "iuf":
+        return np.where(np.ma.getmaskarray(given), np.nan, np.ma.getdata(given).astype(np.float64))
+    return np.asarray(given)
+
+
+def _no_numbers(name: str, given: Any, values: Array) -> str:
+    """What was passed instead of numbers, and what to do."""
+    if isinstance(given, (str, os.PathLike)):
+        return f"{name} is {os.fspath(given)!r}, expected its samples; read it first: ppgfast.read(path)"
+    if hasattr(given, "signal") and hasattr(given, "sampling_rate"):
+        own, time = ("acc", "acc_rate") if name == "acc" else ("signal", "sampling_rate")
+        if name != "acc" and getattr(given, "timestamps", None) is not None:
+            time = "timestamps"
+        return (
+            f"{name} is a {type(given).__name__}, expected its samples: pass recording.{own} (and "
+            f"{time}=recording.{time})"
+        )
+    if values.dtype.kind == "O" and any(sample is None for sample in values.flat):
+        return f"{name} holds None, expected numbers: missing samples are NaN"
+    return f"{name} holds {values.dtype.name}, expected numbers: pass an array of integers or floats"
 
 
 def _column(ppg: Any, channel: int | str | None) -> Floats:
@@ -180,7 +205,7 @@ def _column(ppg: Any, channel: int | str | None) -> Floats:
 
 
 def _stamps(timestamps: Any, n: int) -> Floats:
-    stamps = np.asarray(timestamps)
+    stamps = _unmasked(timestamps)
     if stamps.dtype.kind == "M":
         whole = stamps.astype("datetime64[ns]").astype(np.int64)
         stamps = (whole - whole[:1]) * 1e-9

@@ -110,19 +110,22 @@ def cut(
 ) -> Windows:
     """Resample, filter and cut a signal by the contract `about` = ``info["input"]`` of a model.
 
-    Windows that touch a missing sample have its reason; the order of reasons is that of REASONS.
+    Windows that touch a missing sample have its reason; the order of reasons is that of REASONS. The rows are
+    those of the PPG: where the accelerometer has ended, they are a "gap".
     """
     rate, window = float(about["sampling_rate"]), int(about["window"])
     ppg = filtered(signal, rate, about["filter"], about["polarity"])
     motion, lost, lost_rate = None, None, 1.0
-    length = len(ppg)
+    covered = float(len(ppg))  # samples of the model from the first on that the accelerometer covers
     if about["channels"] == 4:
         motion, lost, lost_rate = _motion(acc, acc_rate, rate)
-        length = min(length, motion.shape[1])
+        covered = motion.shape[1] + rate / lost_rate  # a sample that rounding took is held
+        short = max(0, len(ppg) - motion.shape[1])
+        motion = np.pad(motion, ((0, 0), (0, short)), mode="edge" if motion.size else "constant")
     step = int(about["hop"]) or window
     if hop is not None:
         step = max(1, round(number("hop", hop, 1.0 / rate, 86400.0, "s") * rate))
-    n = max(0, (length - window) // step + 1)
+    n = max(0, (len(ppg) - window) // step + 1)
     start = np.arange(n) * step / rate
     reason = np.full(n, "ok", dtype="<U14")
     for code in range(len(REASONS), 0, -1):
@@ -131,6 +134,8 @@ def cut(
             reason[touches(marks, signal.rate, start, window / rate)] = REASONS[code - 1]
     if lost is not None and lost.any():
         reason[touches(lost, lost_rate, start, window / rate)] = "gap"
+    if motion is not None:
+        reason[np.arange(n) * step + window >= covered] = "gap"
     return Windows(ppg, motion, rate, window, step, start + signal.start, reason)
 
 
