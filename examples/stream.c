@@ -77,8 +77,8 @@ int main(int count, char** arguments) {
     chunk.ppg = samples;
     chunk.n = packet;
     while (ppgfast_stream_push(stream, &chunk, &result)) {
-      printf("%5.1f s  %6.1f bpm  quality %.2f  %s\n", result.t_end, (double)result.hr_bpm,
-             (double)result.quality, ppgfast_reason_name(result.reason));
+      printf("%5.1f s  %6.1f bpm  %6.3f of AF  quality %.2f  %s\n", result.t_end, (double)result.hr_bpm,
+             (double)result.af_probability, (double)result.quality, ppgfast_reason_name(result.reason));
       fflush(stdout);
     }
   }

@@ -34,13 +34,17 @@ def main() -> None:
     arguments = parser.parse_args()
 
     samples, rate, times = recorded(arguments.recording) if arguments.recording else simulated()
-    stream = ppgfast.load(arguments.model).stream(sampling_rate=rate, timestamps=times is not None)
+    model = ppgfast.load(arguments.model)
+    if model.info["input"]["channels"] != 1:
+        parser.error(f"{arguments.model} takes an accelerometer: this example plays the PPG alone")
+    is_af = model.info["output"]["task"] == "af"
+    stream = model.stream(sampling_rate=rate, timestamps=times is not None)
     for part in np.array_split(np.arange(len(samples)), int(np.ceil(len(samples) / (PACKET * rate)))):
         if arguments.speed > 0:
             time.sleep(len(part) / rate / arguments.speed)
         for result in stream.push(samples[part], timestamps=None if times is None else times[part]):
-            answer = f"{result.hr_bpm:6.1f} bpm  quality {result.quality:.2f}  {result.reason}"
-            print(f"{result.t_end:6.1f} s  {answer}")
+            answer = f"{result.af_probability:6.3f} of AF" if is_af else f"{result.hr_bpm:6.1f} bpm"
+            print(f"{result.t_end:6.1f} s  {answer}  quality {result.quality:.2f}  {result.reason}")
 
 
 if __name__ == "__main__":

@@ -77,10 +77,11 @@ def main() -> None:
 
     inlet = resolve(arguments.name, arguments.timeout)
     model = ppgfast.load(arguments.model)
+    is_af = model.info["output"]["task"] == "af"
     options = {"rate": arguments.rate, "channel": arguments.channel, "acc": arguments.acc}
     for result in results(model, inlet, patience=arguments.timeout, **options):
-        answer = f"{result.hr_bpm:6.1f} bpm  quality {result.quality:.2f}  {result.reason}"
-        print(f"{result.t_end:12.1f} s  {answer}", flush=True)
+        answer = f"{result.af_probability:6.3f} of AF" if is_af else f"{result.hr_bpm:6.1f} bpm"
+        print(f"{result.t_end:12.1f} s  {answer}  quality {result.quality:.2f}  {result.reason}", flush=True)
 
 
 if __name__ == "__main__":

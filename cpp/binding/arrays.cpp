@@ -37,6 +37,10 @@ void check_float32(const py::handle& object, const char* name) {
         std::string(name) + " is a " + py::cast<std::string>(py::type::of(object).attr("__name__")) +
         ", expected a numpy array of float32: pass np.asarray(" + name + ", dtype=np.float32)");
   }
+  if (py::hasattr(object, "mask")) {
+    throw py::type_error(std::string(name) + " is a masked array, expected a plain one: pass " + name +
+                         ".filled(np.nan)");
+  }
   const auto array = py::reinterpret_borrow<py::array>(object);
   if (!array.dtype().is(py::dtype::of<float>()) && !array.dtype().equal(py::dtype::of<float>())) {
     throw py::type_error(std::string(name) + " has dtype " + py::cast<std::string>(py::str(array.dtype())) +

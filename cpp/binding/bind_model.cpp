@@ -235,7 +235,11 @@ py::array embed(SharedModel& shared, const py::object& windows, py::ssize_t thre
 // Patches between answers, of a hop in seconds or None; ValueError if it is no whole number of them.
 std::size_t hop_patches(const ModelConfig& c, const py::object& hop) {
   if (hop.is_none()) return std::max<std::size_t>(1, (c.hop > 0 ? c.hop : c.window) / c.patch);
-  const double patches = py::cast<double>(hop) * c.sampling_rate / c.patch;
+  if (!PyNumber_Check(hop.ptr())) {
+    throw py::type_error("hop is a " + py::cast<std::string>(py::type::of(hop).attr("__name__")) +
+                         ", expected a number of seconds");
+  }
+  const double patches = py::cast<double>(py::float_(hop)) * c.sampling_rate / c.patch;
   if (!(patches >= 1.0 && patches < 1e9) || std::fabs(patches - std::round(patches)) > 1e-6) {
     throw py::value_error("hop is " + py::cast<std::string>(py::str(hop)) +
                           " s, expected a multiple of a patch: " + std::to_string(c.patch) + " samples at " +

@@ -39,7 +39,7 @@ TEST(bad_configs_have_a_status_with_both_numbers) {
   refused(model, Status::bad_hop, 1e9, 3600.0, [](auto& c) { c.hop = 1e9; });
   refused(open("v1.0_streamgpt_f32"), Status::hop_within_patch, 0.3, 7.0 / 40.0,
           [](auto& c) { c.hop = 0.3; });
-  refused(open("v1.0_streamgpt_f32"), Status::bad_limits, 1.0, 0.0, [](auto& c) { c.both_ways = 1; });
+  refused(open("v1.0_streamgpt_f32"), Status::cannot_go_back, 1.0, 0.0, [](auto& c) { c.both_ways = 1; });
   refused(model, Status::bad_limits, 5.0, 5.0, [](auto& c) { c.clip_low = c.clip_high = 5.0; });
   refused(model, Status::bad_limits, 2.0, 1.0, [](auto& c) { c.worn_low = 2.0, c.worn_high = 1.0; });
   refused(model, Status::bad_limits, 1.5, 1.0, [](auto& c) { c.min_quality = 1.5; });

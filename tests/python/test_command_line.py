@@ -66,7 +66,10 @@ def test_bundled_models_are_listed_and_known_by_name():
     cards = json.loads(call("models", "--json")[0])
     assert cards == ppgfast.models()
     assert all(name in out and card["use"] in out for name, card in cards.items())
-    assert json.loads(call("info", "hr-tcn5k-s8", "--json")[0])["sha256"] == cards["hr-tcn5k-s8"]["sha256"]
+    about = json.loads(call("info", "hr-tcn5k-s8", "--json")[0])
+    assert about["sha256"] == cards["hr-tcn5k-s8"]["sha256"]
+    assert about["use"] == "open"
+    assert json.loads(call("info", GPT, "--json")[0])["use"] is None
     assert "hr-tcn5k-s8" in call("check", "hr-tcn5k-s8")[0]
 
 

@@ -56,6 +56,18 @@ def test_the_accelerometer_goes_along(folder):
     assert "the model takes the accelerometer, and none was found" in done[2]["error"]
 
 
+def test_windows_are_filtered_backwards_if_asked(folder):
+    file = WRITERS["npz"](folder)
+    done = shown(file, "--model", GPT, "--both-ways")
+    stream = ppgfast.load(GPT).stream(sampling_rate=RATE, both_ways=True)
+    expected = pd.DataFrame(stream.push(PPG.astype(np.float32)))["hr_bpm"].to_numpy(np.float64)
+    np.testing.assert_allclose(pd.read_csv(done[0]["out"])["hr_bpm"], expected, rtol=1e-6)
+    assert not np.array_equal(
+        expected,
+        [r.hr_bpm for r in ppgfast.load(GPT).stream(sampling_rate=RATE).push(PPG.astype(np.float32))],
+    )
+
+
 def test_one_bad_file_never_stops_the_rest(folder):
     good = WRITERS["npz"](folder)
     (folder / "text.csv").write_text("hello\n")

@@ -65,7 +65,7 @@ Error check(const ModelConfig& model, const StreamConfig& config) noexcept {
     return refusal(Status::bad_limits, config.jitter, longest_hop, "jitter");
   }
   const bool can_go_back = model.filter_order > 0 && model.kind != Kind::streamgpt;
-  if (config.both_ways != 0 && !can_go_back) return refusal(Status::bad_limits, 1.0, 0.0, "both_ways");
+  if (config.both_ways != 0 && !can_go_back) return refusal(Status::cannot_go_back, 1.0, 0.0, "both_ways");
   const auto first = static_cast<double>(config.first_sample);
   if (!inside(first, 0.0, exact)) return refusal(Status::bad_first_sample, first, exact, "first_sample");
   return Error();

@@ -64,6 +64,8 @@ def info(model: ModelPath, json: Json = False) -> None:
         about = ppgfast.load(model).info
         data = model.read_bytes()
     about = {"file": model.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), **about}
+    cards = ppgfast.models().values()
+    about["use"] = next((card["use"] for card in cards if card["sha256"] == about["sha256"]), None)
     if json:
         say_json(about)
         return
@@ -85,6 +87,7 @@ def info(model: ModelPath, json: Json = False) -> None:
             "parameters": about["parameters"],
             "file": f"{about['bytes']:,} bytes, sha256 {about['sha256']}",
             "memory": f"{about['weight_bytes']:,} bytes of weights, {about['scratch_bytes']:,} to compute",
+            "use": about["use"] or "see the note",
             "note": about["note"] or "none",
         }
     )

@@ -41,6 +41,9 @@ def run(
     out: Annotated[Format, typer.Option(help="Format of the results.")] = Format.csv,
     folder: Annotated[Path, typer.Option(help="Where the results go; made if missing.")] = Path("results"),
     hop: Annotated[float | None, typer.Option(help="s between windows; default the model's.")] = None,
+    both_ways: Annotated[
+        bool, typer.Option("--both-ways", help="Filter each window backwards too, as in training.")
+    ] = False,
     sampling_rate: Rate = None,
     column: Column = None,
     acc_columns: Acc = None,
@@ -59,7 +62,7 @@ def run(
         ppgfast.load(model)
         digest = hashlib.sha256(model.read_bytes()).hexdigest()
         folder.mkdir(parents=True, exist_ok=True)
-        order = Order(model, digest, out, sampling_rate, column, acc_columns, hop)
+        order = Order(model, digest, out, sampling_rate, column, acc_columns, hop, both_ways)
         before = {} if fresh else _finished(folder / LOG, order)
         try:
             results = list(_all(plan, order, before, jobs or os.cpu_count() or 1, folder / LOG))

@@ -46,6 +46,7 @@ class Order:
     column: str | None
     acc_columns: str | None
     hop: float | None
+    both_ways: bool
 
     def facts(self) -> dict[str, Any]:
         """All that decides a result besides the file."""
@@ -121,7 +122,7 @@ def one(job: Job) -> Done:
 
 def _windows(job: Job, order: Order, model: ppgfast.Model) -> Done:
     recording = read(job.file, order.sampling_rate, order.column, order.acc_columns)
-    rows = results(model, recording, order.hop)
+    rows = results(model, recording, order.hop, order.both_ways)
     if not rows:
         window = model.info["input"]["window"] / model.info["input"]["sampling_rate"]
         raise ValueError(f"{job.file.name}: its {recording.duration:.4g} s are no window of {window:g} s")
@@ -142,7 +143,10 @@ def _windows(job: Job, order: Order, model: ppgfast.Model) -> Done:
 
 
 def results(
-    model: ppgfast.Model, recording: ppgfast.Recording, hop: float | None = None
+    model: ppgfast.Model,
+    recording: ppgfast.Recording,
+    hop: float | None = None,
+    both_ways: bool = False,
 ) -> list[dict[str, Any]]:
     """What `Model.stream` says of a recording: one row per window, times in s after the first sample."""
     takes_acc = model.info["input"]["channels"] == 4
@@ -153,6 +157,7 @@ def results(
         acc_rate=recording.acc_rate if takes_acc else None,
         hop=hop,
         timestamps=stamps is not None,
+        both_ways=both_ways,
     )
     found = stream.push(recording.signal.astype(np.float32), acc=acc, timestamps=stamps)
     return [row._asdict() for row in found]
