@@ -10,3 +10,8 @@ def one(job: Job) -> Done:
     if job.file.name == "bad.csv":
         os._exit(3)
     return Done(str(job.file), out=str(job.out), windows=1)
+
+
+def stopped(job):
+    """Ctrl-C reaches the worker while it works."""
+    raise SystemExit(1)

@@ -124,6 +124,12 @@ def test_a_run_that_was_stopped_goes_on(folder):
     assert skipped == [True] * n + [False] * (40 - n)
 
 
+def test_a_worker_that_hears_of_ctrl_c_first_stops_the_run(folder, monkeypatch):
+    monkeypatch.setattr(module, "one", dying_worker.stopped)
+    _, err = call("run", WRITERS["npz"](folder), "--model", GPT, "--jobs", "1", status=130)
+    assert "stopped; the same command goes on" in err
+
+
 def test_a_worker_that_dies_is_found_out(folder, monkeypatch):
     monkeypatch.setattr(module, "one", dying_worker.one)
     done = shown("bad.csv", "good.csv", "--model", GPT, "--jobs", "1", status=1)

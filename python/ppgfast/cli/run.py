@@ -150,6 +150,8 @@ def _pool(plan: Sequence[Job], order: Order, jobs: int) -> Iterator[Done]:
             ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ready:
                 yield future.result()
+    except SystemExit:  # a worker heard of Ctrl-C before this process did
+        raise KeyboardInterrupt from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
