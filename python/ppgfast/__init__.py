@@ -28,20 +28,6 @@ if TYPE_CHECKING:
         ppg_rate,
     )
 
-_VERBS = (
-    "Finding",
-    "SignalWarning",
-    "Table",
-    "ppg_af",
-    "ppg_check",
-    "ppg_clean",
-    "ppg_peaks",
-    "ppg_plot",
-    "ppg_process",
-    "ppg_quality",
-    "ppg_rate",
-)
-
 __all__ = [
     "Finding",
     "Model",
@@ -75,12 +61,12 @@ def __getattr__(name: str) -> object:
         from ppgfast import simulate
 
         return getattr(simulate, name)
-    if name in _VERBS:
-        return getattr(import_module("ppgfast.verbs"), name)
     if name in ("Recording", "read"):
         return getattr(import_module("ppgfast.io"), name)
     if name == "models":
         return import_module("ppgfast.bundled").models
     if name == "losses":
         return import_module("ppgfast.losses")
+    if name in __all__:
+        return getattr(import_module("ppgfast.verbs"), name)
     raise AttributeError(f"module 'ppgfast' has no attribute {name!r}")
