@@ -417,10 +417,12 @@ def described_keys(kind: type[Section], prefix: str = "") -> Iterator[tuple[str,
 
 
 def digest(config: Section) -> str:
-    """Hash of every value that decides a run's result, but for paths: what they lead to is hashed apart."""
-    values = config.model_dump(mode="json", exclude=PATHS)
-    if values.get("augment", {}).get("time_scale") == 1:
-        values.pop("copies", None)  # there are none
+    """Hash of every value that decides a run's result, but for paths: what they lead to is hashed apart.
+
+    Values that are the defaults are left out: a key that a later version adds, left alone, must not make a
+    run another one. What the defaults were stands in the run's record.
+    """
+    values = config.model_dump(mode="json", exclude=PATHS, exclude_defaults=True)
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

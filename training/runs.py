@@ -303,10 +303,13 @@ def _check_same_run(old: dict[str, Any], new: dict[str, Any], folder: Path) -> N
         differences.append("another split")
     if old["teacher"] != new["teacher"]:
         differences.append("another teacher")
-    if old["config_hash"] != new["config_hash"]:
-        before, after = _flat(old["config"]), _flat(new["config"])
-        changed = [key for key in after if before.get(key) != after[key] and key not in PATHS]
-        differences += [f"{key} was {before.get(key)}, now {after[key]}" for key in changed]
+    # The hash leaves out defaults, so what both record is compared too: a default may have been another one.
+    before, after = _flat(old["config"]), _flat(new["config"])
+    changed = [key for key in after if before.get(key, after[key]) != after[key] and key not in PATHS]
+    differences += [f"{key} was {before[key]}, now {after[key]}" for key in changed]
+    if old["config_hash"] != new["config_hash"] and not changed:
+        only = ", ".join(sorted(before.keys() ^ after.keys())) or "written by an earlier version"
+        differences.append(f"other settings: {only}")
     if differences:
         what = "; ".join(differences[:3])
         raise ConfigError(f"--out {folder} holds another run ({what}); name a new folder or pass --fresh")

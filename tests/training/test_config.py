@@ -140,3 +140,14 @@ def test_the_hash_tells_results_apart_but_not_places():
     base = FinetuneConfig(**NEEDED)
     assert configs.digest(base) == configs.digest(FinetuneConfig(data=["e"], out="p", device="cpu"))
     assert configs.digest(base) != configs.digest(FinetuneConfig(**NEEDED, seed=1))
+
+
+def test_the_hash_leaves_out_what_is_left_at_its_default():
+    class Later(FinetuneConfig):
+        added: int = 3
+        listed: tuple[int, ...] = ()
+
+    base = FinetuneConfig(**NEEDED, optimiser={"epochs": 5}, model={"overrides": {"depth": 2}})
+    given = base.model_dump()
+    assert configs.digest(Later(**given)) == configs.digest(base)
+    assert configs.digest(Later(**given, added=4)) != configs.digest(base)

@@ -1,5 +1,6 @@
 """A run that is killed with SIGKILL and started again ends with the same bytes as one that was not."""
 
+import json
 import random
 import shutil
 import signal
@@ -138,6 +139,24 @@ def test_another_run_in_the_folder_is_refused_unless_fresh(tiny_hr, tmp_path):
     with pytest.raises(ConfigError, match="exists and holds no run"):
         finetune(FinetuneConfig(**{**small, "out": tmp_path / "mine"}), QUIET, fresh=True)
     assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+def test_a_run_recorded_before_a_key_was_there_goes_on(tiny_hr, tmp_path, monkeypatch):
+    small = {"data": tiny_hr, "out": tmp_path / "run", "model": {"name": "linear"}, "device": "cpu"}
+    config = FinetuneConfig(**small, optimiser={"epochs": 1})
+    first = finetune(config, QUIET)
+    path = first.folder / "run.json"
+    record = json.loads(path.read_text())
+    del record["config"]["sequence"], record["config"]["augment"]["turn"]  # as if both came later
+    path.write_text(json.dumps(record))
+    monkeypatch.setattr(engine, "fit", None)
+    assert finetune(config, QUIET) == first
+    with pytest.raises(ConfigError, match=r"holds another run \(other settings: augment\.turn, sequence\)"):
+        finetune(config.model_copy(update={"sequence": 2}), QUIET)
+    record["config"]["optimiser"]["patience"] = 7  # as if that had been the default
+    path.write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match=r"holds another run \(optimiser\.patience was 7, now 20\)"):
+        finetune(config, QUIET)
 
 
 def test_a_config_that_cannot_run_leaves_no_folder(tiny_hr, tmp_path):
