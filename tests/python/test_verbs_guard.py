@@ -214,3 +214,15 @@ def test_a_slow_pulse_of_a_stiff_artery_is_no_wrong_rate():
                 duration=60, sampling_rate=RATE, seed=1, heart_rate=bpm, pulse=wave
             ).signal
             assert kinds(made) == set()
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.9])
+def test_a_sensor_that_lay_on_the_table_for_most_of_the_time_is_found(share, noise):
+    ppg = ppgfast.ppg_simulate(duration=300, sampling_rate=RATE, seed=1).signal.astype(np.float64)
+    n = round(share * len(ppg))
+    ppg[:n] = 2.0 + noise * ppg.std() * np.random.default_rng(0).standard_normal(n)
+    (finding,) = [f for f in ppgfast.ppg_check(ppg, sampling_rate=RATE) if f.kind == "off_wrist"]
+    assert finding.t_start == pytest.approx(0.0, abs=4)
+    assert finding.t_end == pytest.approx(n / RATE, abs=4)
+    assert not finding.warns

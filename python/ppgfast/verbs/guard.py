@@ -13,7 +13,7 @@ import numpy as np
 from ppgfast import _core
 
 from .features import repetition, shape
-from .signal import Array, Bools, Floats, Signal, Singles, acceleration_of, filtered, signal_of
+from .signal import REASONS, Array, Bools, Floats, Signal, Singles, acceleration_of, filtered, signal_of
 
 
 class SignalWarning(UserWarning):
@@ -61,6 +61,7 @@ BLOCK = 2.0  # s
 CHUNK = 1024  # windows at a time
 ABSENT = 0.03  # share of the usual strength that is none
 ABSENT_FOR = 6.0  # s of it that are worth a word
+STILL = 1 + REASONS.index("flat")  # the code of a sample that stands still
 
 
 class _Look(NamedTuple):
@@ -215,9 +216,7 @@ def _look(values: Array, bad: Array, rate: float) -> _Look:
     """Of windows at `rate` Hz without a bad sample, evenly over the recording."""
     x = _core.band_pass(_core.resample(values, rate, RATE), RATE, *BAND)
     n = len(x) // LOOK
-    first = (np.arange(n + 1) * (LOOK / RATE * rate)).astype(np.int64).clip(max=len(bad))
-    spoilt = np.diff(np.append(0, np.cumsum(bad != 0))[first]) > 0
-    whole = np.flatnonzero(~spoilt)
+    whole = np.flatnonzero(_marked(bad != 0, rate, n, LOOK / RATE) == 0)
     whole = whole[:: -(-len(whole) // MOST)] if len(whole) > MOST else whole
     x = x[: n * LOOK].reshape(n, LOOK)[whole]
     x = x - x.mean(axis=1, keepdims=True)
@@ -239,6 +238,12 @@ def _look(values: Array, bad: Array, rate: float) -> _Look:
         float(np.median(slope)),
         float((slope < 0).mean()),
     )
+
+
+def _marked(marks: Array, rate: float, n: int, seconds: float) -> Floats:
+    """(n,): share of marked samples in each of n stretches side by side."""
+    edges = (np.arange(n + 1) * seconds * rate).astype(np.int64).clip(max=len(marks))
+    return np.asarray(np.diff(np.append(0, np.cumsum(marks))[edges]) / np.maximum(np.diff(edges), 1))
 
 
 def _upstroke(x: Singles) -> float:
@@ -308,9 +313,13 @@ def _absent(signal: Signal) -> list[Finding]:
     if n < 2 * per_window:
         return []
     strength = x[: n * size].reshape(n, size).std(axis=1)
-    gone = strength < ABSENT * np.quantile(strength, 0.75)
-    aimless = _aimless(x[: n * size].reshape(-1, LOOK))
-    gone |= np.repeat(aimless, per_window)
+    pulse, aimless = _rhythm(x[: n * size].reshape(-1, LOOK))
+    usual = np.quantile(strength, 0.75)
+    pulse &= _marked(signal.bad != 0, signal.rate, len(pulse), LOOK / RATE) == 0
+    if pulse.sum() >= FEW:  # a sensor may lie on the table for nearly all of a recording
+        usual = max(usual, np.median(strength[np.repeat(pulse, per_window)]))
+    gone = (strength < ABSENT * usual) | np.repeat(aimless, per_window)
+    gone |= _marked(signal.bad == STILL, signal.rate, n, BLOCK) == 1
     edges = np.flatnonzero(np.diff(gone.astype(np.int8), prepend=0, append=0))
     found = []
     for first, last in zip(edges[::2] * BLOCK, edges[1::2] * BLOCK, strict=True):
@@ -325,9 +334,9 @@ def _absent(signal: Signal) -> list[Finding]:
     return found
 
 
-def _aimless(windows: Singles) -> Bools:
-    """(k,): True in at least two windows in a row without rhythm and without steep climbs, if others have
-    both."""
+def _rhythm(windows: Singles) -> tuple[Bools, Bools]:
+    """(k,) twice: windows with a pulse, and those without rhythm and without steep climbs, at least two in a
+    row, if others have both."""
     k = len(windows)
     pulse, aimless = np.zeros(k, bool), np.zeros(k, bool)
     for first in range(0, k, CHUNK):
@@ -338,6 +347,7 @@ def _aimless(windows: Singles) -> Bools:
         pulse[part] = (height > PULSE) & (np.abs(slope) > 0.5)
         aimless[part] = (height < 0.5) & (np.abs(slope) < 0.5)
     if pulse.sum() < FEW:
-        return np.zeros(k, bool)
+        return pulse, np.zeros(k, bool)
     aimless |= np.append(aimless[1:], False) & np.append(False, aimless[:-1]) & ~pulse
-    return np.asarray(aimless & (np.append(aimless[1:], False) | np.append(False, aimless[:-1])))
+    beside = np.append(aimless[1:], False) | np.append(False, aimless[:-1])
+    return pulse, np.asarray(aimless & beside)
