@@ -1,6 +1,7 @@
 """ablate: arms of distillation against each other, on the same folds of subjects and the same seeds.
 
-A study is one teacher per fold and, for each arm, fold and seed, one student. Every finished run leaves one
+A study is a teacher per fold (or several, and each arm names its own) and, for each arm, fold and seed, one
+student. Every finished run leaves one
 JSON file in `<results>/<study>/`; a run that has one is not repeated, and one that was killed goes on where
 it was. `<results>/<study>.json` compares the arms over what is finished: each test subject is in exactly one
 fold, scores are pooled over folds and averaged over seeds, intervals come from drawing whole subjects, the
@@ -51,6 +52,10 @@ class Job:
     def name(self) -> str:
         return f"{self.arm}-f{self.fold}-s{self.seed}"
 
+    @property
+    def is_teacher(self) -> bool:
+        return self.arm.split("-")[0] == TEACHER
+
 
 def ablate(config: AblateConfig, console: Console | None = None) -> dict[str, Any]:
     """Run what is missing, write `<results>/<study>.json` and return it.
@@ -66,8 +71,8 @@ def ablate(config: AblateConfig, console: Console | None = None) -> dict[str, An
     with bar(console, config.study, len(jobs)) as progress:
         progress.advance(len(jobs) - len(waiting))
         for batch in (
-            [job for job in waiting if job.arm == TEACHER],
-            [job for job in waiting if job.arm != TEACHER],
+            [job for job in waiting if job.is_teacher],
+            [job for job in waiting if not job.is_teacher],
         ):
             for job in done(config, batch):
                 left = [other for other in waiting if not finished(config, other)]
@@ -80,12 +85,30 @@ def ablate(config: AblateConfig, console: Console | None = None) -> dict[str, An
 
 def jobs_of(config: AblateConfig) -> list[Job]:
     """Teachers first, then all arms seed by seed, so that a part of a study can be compared."""
-    teachers = [Job(TEACHER, fold, 0) for fold in range(config.folds)]
+    teachers = [Job(arm, fold, 0) for arm, fold in product(teachers_of(config), folds_of(config))]
     students = [
         Job(arm, fold, seed)
-        for seed, fold, arm in product(range(config.seeds), range(config.folds), config.arms)
+        for seed, fold, arm in product(range(config.seeds), folds_of(config), config.arms)
     ]
     return teachers + students
+
+
+def folds_of(config: AblateConfig) -> range:
+    """The numbers of the folds; a single split counts as one."""
+    return range(max(config.folds, 1))
+
+
+def teachers_of(config: AblateConfig) -> dict[str, dict[str, Any]]:
+    """Job name of each teacher -> its keys of finetune."""
+    if not config.teachers:
+        return {TEACHER: config.teacher}
+    return {f"{TEACHER}-{name}": merged(config.teacher, keys) for name, keys in config.teachers.items()}
+
+
+def teacher_of(config: AblateConfig, arm: str) -> str:
+    """Job name of an arm's teacher: the one that it names, or the first."""
+    named = config.arms[arm].get("teacher")
+    return f"{TEACHER}-{named}" if named else next(iter(teachers_of(config)))
 
 
 def settings(config: AblateConfig, job: Job) -> FinetuneConfig | DistillConfig:
@@ -96,10 +119,11 @@ def settings(config: AblateConfig, job: Job) -> FinetuneConfig | DistillConfig:
         "seed": job.seed,
         "split": {"folds": config.folds, "fold": job.fold},
     }
-    if job.arm == TEACHER:
-        return build(FinetuneConfig, {**config.teacher, **shared}, f"{config.study}: teacher")
+    teachers = teachers_of(config)
+    if job.is_teacher:
+        return build(FinetuneConfig, {**teachers[job.arm], **shared}, f"{config.study}: {job.arm}")
     values = merged(config.student, config.arms[job.arm])
-    teacher = config.out / TEACHER / f"f{job.fold}-s0"
+    teacher = config.out / teacher_of(config, job.arm) / f"f{job.fold}-s0"
     stored = {"teacher": teacher, "cache": config.out / "teacher_outputs"}
     return build(DistillConfig, {**values, **shared, **stored}, f"{config.study}: {job.arm}")
 
@@ -125,7 +149,9 @@ def finished(config: AblateConfig, job: Job) -> bool:
     path = report_of(config, job)
     if not path.exists() or not (settings(config, job).out / TESTED).exists():
         return False
-    if json.loads(path.read_text())["config_hash"] != digest(settings(config, job)):
+    left = json.loads(path.read_text())
+    teacher = None if job.is_teacher else teacher_of(config, job.arm)
+    if left["config_hash"] != digest(settings(config, job)) or left.get("teacher", teacher) != teacher:
         raise ConfigError(f"{path} is the result of another config; give the study another name")
     return True
 
@@ -135,15 +161,13 @@ def remaining(config: AblateConfig, jobs: Sequence[Job], waiting: Sequence[Job])
     seconds = {
         job: json.loads(report_of(config, job).read_text())["seconds"] for job in jobs if job not in waiting
     }
-    kinds = {
-        kind: [s for job, s in seconds.items() if (job.arm == TEACHER) == kind] for kind in (True, False)
-    }
+    kinds = {kind: [s for job, s in seconds.items() if job.is_teacher == kind] for kind in (True, False)}
     text = f"{len(jobs) - len(waiting)} of {len(jobs)} runs done, {len(waiting)} left"
     if not waiting:
         return text
-    if any(not kinds[job.arm == TEACHER] for job in waiting):
+    if any(not kinds[job.is_teacher] for job in waiting):
         return f"{text}; how long a run takes will be known after the first of each kind"
-    total = sum(float(np.mean(kinds[job.arm == TEACHER])) for job in waiting) / config.workers
+    total = sum(float(np.mean(kinds[job.is_teacher])) for job in waiting) / config.workers
     return f"{text}, about {max(1, round(total / 60))} min"
 
 
@@ -178,6 +202,7 @@ def run(config: AblateConfig, job: Job, threads: int) -> None:
         "arm": job.arm,
         "fold": job.fold,
         "seed": job.seed,
+        "teacher": None if job.is_teacher else teacher_of(config, job.arm),
         "config_hash": digest(asked),
         "windows": len(answers["label"]),
         "subjects": len(np.unique(answers["subject"])),
@@ -222,7 +247,7 @@ def scores(answers: Mapping[str, NDArray], threshold: float | None) -> dict[str,
 
 def compare(config: AblateConfig) -> dict[str, Any]:
     """Every arm over the seeds that are finished on all folds, and its gain over the reference arm."""
-    pooled = {arm: answers_of(config, arm) for arm in (TEACHER, *config.arms)}
+    pooled = {arm: answers_of(config, arm) for arm in (*teachers_of(config), *config.arms)}
     pooled = {arm: seeds for arm, seeds in pooled.items() if seeds}
     if not pooled:
         return {"study": config.study, "arms": {}}
@@ -250,7 +275,11 @@ def compare(config: AblateConfig) -> dict[str, Any]:
         "windows": len(first["label"]),
         "subjects": len(np.unique(first["subject"])),
         "student": without_folders(config.student),
-        "teacher": without_folders(config.teacher),
+        **(
+            {"teachers": {name: without_folders(keys) for name, keys in teachers_of(config).items()}}
+            if config.teachers
+            else {"teacher": without_folders(config.teacher)}
+        ),
         "arms": arms,
     }
 
@@ -267,8 +296,8 @@ def without_folders(values: Mapping[str, Any]) -> dict[str, Any]:
 def answers_of(config: AblateConfig, arm: str) -> list[dict[str, NDArray]]:
     """Test answers of each seed that is finished on all folds, pooled over folds."""
     seeds = []
-    for seed in range(1 if arm == TEACHER else config.seeds):
-        jobs = [Job(arm, fold, seed) for fold in range(config.folds)]
+    for seed in range(1 if arm in teachers_of(config) else config.seeds):
+        jobs = [Job(arm, fold, seed) for fold in folds_of(config)]
         if all(finished(config, job) for job in jobs):
             parts = [dict(np.load(settings(config, job).out / TESTED)) for job in jobs]
             task = parts[0].pop("task")

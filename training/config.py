@@ -289,16 +289,22 @@ class AblateConfig(Section):
     data: tuple[Path, ...] = Field(min_length=1, description="prepared data folders")
     out: Path = Field(description="folder for the runs; the same command goes on where it was cut off")
     results: Path = Field(Path("docs/results"), description="folder for the JSON file of each run and study")
-    folds: int = Field(5, ge=2, description="folds of subjects, each the test once")
+    folds: int = Field(
+        5, ge=0, description="folds of subjects, each the test once; 0 = one split into training and test"
+    )
     seeds: int = Field(5, ge=1, description="seeds of each arm")
     workers: int = Field(1, ge=1, description="runs at a time, each in a process with one thread")
     bootstrap: int = Field(500, ge=1, description="draws of subjects for the 95 % intervals")
     teacher: dict[str, Any] = Field(
         default_factory=dict, description="keys of finetune for the teacher of each fold"
     )
+    teachers: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="several teachers: name -> keys in which it differs from `teacher`"
+    )
     student: dict[str, Any] = Field(default_factory=dict, description="keys of distill that all arms share")
     arms: dict[str, dict[str, Any]] = Field(
-        min_length=1, description="name -> keys of distill in which an arm differs"
+        min_length=1,
+        description="name -> keys of distill in which an arm differs; `teacher`: one of several teachers",
     )
     reference: str = Field("alone", description="the arm that others are compared with")
     references: dict[str, str] = Field(
@@ -314,12 +320,20 @@ class AblateConfig(Section):
                 raise ValueError(f"references names {name}, expected arms: {', '.join(self.arms)}")
         return self
 
+    @model_validator(mode="after")
+    def _known_teachers(self) -> AblateConfig:
+        for arm, keys in self.arms.items():
+            if keys.get("teacher", "") not in ("", *self.teachers):
+                known = ", ".join(self.teachers) or "none, for there is one teacher"
+                raise ValueError(f"arm {arm} names teacher {keys['teacher']}, expected: {known}")
+        return self
+
     @field_validator("arms")
     @classmethod
     def _names(cls, arms: dict[str, Any]) -> dict[str, Any]:
-        taken = {"teacher", "baseline"} & arms.keys()
-        if taken:
-            raise ValueError(f"an arm cannot be called {taken.pop()}; give it another name")
+        for name in arms:
+            if name in ("teacher", "baseline") or name.startswith("teacher-"):
+                raise ValueError(f"an arm cannot be called {name}; give it another name")
         return arms
 
 

@@ -43,8 +43,7 @@ SCORED = {
 TITLES = {"study": "Study {study}", "robustness": "What breaks models for {task}: {dataset}"}
 STUDY_NOTE = (
     "gain: relative improvement of {what} over {reference}, same folds and seeds, the same drawn subjects "
-    "on both sides. {windows:,} windows of {subjects} subjects, {folds} folds of subjects, scores pooled "
-    "over folds and averaged over seeds."
+    "on both sides. {windows:,} windows of {subjects} subjects, {parts}averaged over seeds."
 )
 
 
@@ -83,7 +82,11 @@ def study(found: dict[str, Any]) -> str:
         lines.append(line([arm, str(row["seeds"]), *numbers, *(row.get(key, "-") for key in several)]))
     what = "the mean absolute error" if found["task"] == "hr" else "1 - AUROC"
     reference = "the arm in the last column" if several else f"`{overs.pop()}`"
-    return "\n".join([*lines, "", STUDY_NOTE.format(**{**found, "what": what, "reference": reference})])
+    parts = (
+        f"{found['folds']} folds of subjects, scores pooled over folds and " if found["folds"] else "scores "
+    )
+    words = {**found, "what": what, "reference": reference, "parts": parts}
+    return "\n".join([*lines, "", STUDY_NOTE.format(**words)])
 
 
 def evaluation(found: dict[str, Any]) -> str:

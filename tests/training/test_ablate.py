@@ -146,6 +146,36 @@ def test_a_comparison_names_runs_and_no_folders():
         assert found == {"model": {"name": "gpt50k", "init": "base"}, "channels": 1}
 
 
+def test_several_teachers_on_one_split_and_each_arm_learns_from_its_own(tiny_hr, tmp_path):
+    wide = {"model": {**SMALL, "overrides": {"d_model": 32, "n_layers": 1}}}
+    arms = {**ARMS, "global-wide": {**ARMS["global"], "teacher": "wide"}}
+    config = config_of(tiny_hr, tmp_path, folds=0, seeds=1, teachers={"narrow": {}, "wide": wide}, arms=arms)
+    found = ablate(config, QUIET)
+    assert [job.name for job in jobs_of(config)][:2] == ["teacher-narrow-f0-s0", "teacher-wide-f0-s0"]
+    assert set(found["arms"]) == {BASELINE, "teacher-narrow", "teacher-wide", *arms}
+    assert found["subjects"] < len(json.loads((tiny_hr / "manifest.json").read_text())["subjects"])
+    hashes = {
+        arm: json.loads((settings(config, Job(arm, 0, 0)).out / "run.json").read_text())["teacher"]
+        for arm in ("global", "global-wide")
+    }
+    assert hashes["global"] != hashes["global-wide"]
+    assert found["arms"]["global"]["mae"] != found["arms"]["global-wide"]["mae"]
+    assert found["teachers"]["teacher-wide"]["model"]["overrides"]["d_model"] == 32
+    swapped = {**arms, "global-wide": {**ARMS["global"], "teacher": "narrow"}}
+    with pytest.raises(ConfigError, match="result of another config"):
+        ablate(config.model_copy(update={"arms": swapped}), QUIET)
+
+
+def test_an_unknown_teacher_is_refused(tiny_hr, tmp_path):
+    arms = {"alone": {"teacher": "wide"}}
+    with pytest.raises(ValueError, match="arm alone names teacher wide, expected: narrow, tall"):
+        config_of(tiny_hr, tmp_path, teachers={"narrow": {}, "tall": {}}, arms=arms)
+    with pytest.raises(ValueError, match="expected: none, for there is one teacher"):
+        config_of(tiny_hr, tmp_path, arms=arms)
+    with pytest.raises(ValueError, match="an arm cannot be called teacher-x"):
+        config_of(tiny_hr, tmp_path, arms={"teacher-x": {}})
+
+
 def test_arms_are_checked_before_anything_runs(tiny_hr, tmp_path):
     config = config_of(tiny_hr, tmp_path, arms={"alone": {}, "typo": {"losses": {"morphologie": 1}}})
     with pytest.raises(ConfigError, match=r"tiny: typo: unknown key.*did you mean 'losses.morphology'"):
