@@ -28,9 +28,9 @@ class SharedModel {
   Block file_;
 
  public:
-  // `file` is kept where the model's weights lie in it.
-  explicit SharedModel(Model opened, Block file = nullptr) noexcept
-      : file_(std::move(file)), model(std::move(opened)) {}
+  // `file` is kept where the model's weights lie in it; `from` and `forced` are what it was opened with.
+  SharedModel(Model opened, py::object from, const char* forced, Block file = nullptr)
+      : file_(std::move(file)), model(std::move(opened)), source(std::move(from)), isa(py::cast(forced)) {}
 
   Block take_scratch() {
     const std::lock_guard<std::mutex> guard(mutex_);
@@ -45,6 +45,8 @@ class SharedModel {
   }
 
   const Model model;
+  const py::object source;  // the path as str, or the bytes
+  const py::object isa;     // str, or None for the fastest
 
  private:
   std::mutex mutex_;
@@ -461,6 +463,10 @@ void bind_model(py::module_& module) {
            py::arg("hop") = py::none(), py::arg("distribution") = false, predict_sequence_doc)
       .def("embed", &embed, py::arg("windows"), py::kw_only(), py::arg("threads") = 1, embed_doc)
       .def_property_readonly("info", &info, "What the file says about itself, as a dict of plain values.")
+      .def("__copy__", [](const py::object& self) { return self; })  // it never changes
+      .def("__deepcopy__", [](const py::object& self, const py::dict&) { return self; })
+      .def("__reduce__",
+           [](const py::object& self) { return py::module_::import("ppgfast.model").attr("reduced")(self); })
       .def("__repr__", [](const SharedModel& shared) {
         const py::dict d = info(shared);
         return py::str("<ppgfast.Model {} task={} window={} isa={}>")
@@ -475,22 +481,28 @@ void bind_model(py::module_& module) {
       error = Model::open_file(path.c_str(), isa, &model);
     }
     if (error) raise(error, path);
-    return std::make_unique<SharedModel>(std::move(model));
+    const py::object whole = py::module_::import("os.path").attr("abspath")(path);
+    return std::make_unique<SharedModel>(std::move(model), whole, isa);
   });
   module.def("open_bytes", [](const py::bytes& bytes, const char* isa) {
     std::size_t size = 0;
     const Block aligned = copy_of(bytes, &size);
     Model model;
-    if (const Error error = Model::open_memory(aligned.get(), size, isa, &model)) raise(error, "<bytes>");
-    return std::make_unique<SharedModel>(std::move(model));
+    if (const Error error = Model::open_memory(aligned.get(), size, isa, &model)) {
+      raise(error, "<bytes>");
+    }
+    return std::make_unique<SharedModel>(std::move(model), bytes, isa);
   });
   module.def("open_in_place", [](const py::bytes& bytes, const char* isa) {
     std::size_t size = 0;
     Block aligned = copy_of(bytes, &size);
     Model model;
-    if (const Error error = Model::open_in_place(aligned.get(), size, isa, &model)) raise(error, "<bytes>");
-    return std::make_unique<SharedModel>(std::move(model), std::move(aligned));
+    if (const Error error = Model::open_in_place(aligned.get(), size, isa, &model)) {
+      raise(error, "<bytes>");
+    }
+    return std::make_unique<SharedModel>(std::move(model), bytes, isa, std::move(aligned));
   });
+  module.def("source", [](const SharedModel& shared) { return py::make_tuple(shared.source, shared.isa); });
   module.def("packed_weights", [](const SharedModel& shared) {
     return py::bytes(static_cast<const char*>(shared.model.weights()), shared.model.weight_bytes());
   });

@@ -38,6 +38,18 @@ double rate_of(const py::object& rate, const char* name) {
   return value;
 }
 
+// Refuses what was not passed by one of the names that `method` has.
+void check_names(const char* method, const py::args& args, const py::kwargs& others, const char* names) {
+  if (!args.empty()) {
+    throw py::type_error(std::string(method) + " was given " + py::cast<std::string>(py::repr(args[0])) +
+                         " without a name: pass sampling_rate= in Hz, and every option by its name");
+  }
+  for (const auto& [name, value] : others) {
+    throw py::type_error(std::string(method) + " has no option '" + py::cast<std::string>(name) +
+                         "', expected " + names);
+  }
+}
+
 void check_samples(const py::handle& object) {
   check_float32(object, "samples");
   const auto samples = py::reinterpret_borrow<py::array>(object);
@@ -61,6 +73,23 @@ void check_acc(const py::object& object, bool needed) {
   if (acc.ndim() != 2 || acc.shape(1) != 3) {
     throw py::value_error("acc has shape " + shape_text(acc) + ", expected (n, 3): x, y and z in g");
   }
+}
+
+constexpr int not_seconds = 16;  // steps in a row that are far too long: no gaps, but another unit
+
+// What to say of time stamps that rise by `step` from each sample to the next.
+std::string unit_text(double step, double rate) {
+  std::string text = "timestamps rise by about " + number_text(step) +
+                     " from each sample to the next, expected " + number_text(1.0 / rate) +
+                     " s at sampling_rate=" + number_text(rate) + ": give them in seconds";
+  for (const auto& [unit, per_second] :
+       {std::pair{"milliseconds", 1e3}, {"microseconds", 1e6}, {"nanoseconds", 1e9}}) {
+    const double ratio = step * rate / per_second;
+    if (ratio > 0.2 && ratio < 5.0) {
+      text += std::string("; these seem to be ") + unit + ": divide by " + number_text(per_second);
+    }
+  }
+  return text;
 }
 
 // One stream, its memory and its model; one thread at a time may be in it.
@@ -110,6 +139,7 @@ class SharedStream {
     const Alone alone(*this);
     stream_->reset();
     last_time_ = -std::numeric_limits<double>::infinity();
+    far_ = 0;
     warned_ = false;
   }
 
@@ -140,7 +170,7 @@ class SharedStream {
     std::atomic<bool>& busy_;
   };
 
-  const double* check_timestamps(const py::object& object, std::size_t n) const {
+  const double* check_timestamps(const py::object& object, std::size_t n) {
     if (stream_->config().timestamped == 0) {
       if (object.is_none()) return nullptr;
       throw py::value_error(
@@ -158,13 +188,18 @@ class SharedStream {
     }
     const double* const t = static_cast<const double*>(times.data());
     double before = last_time_;
+    int far = far_;
     for (std::size_t i = 0; i < n; before = t[i++]) {
+      const double step = std::isfinite(before) ? t[i] - before : 0.0;
+      if (step != 0.0) far = step > 100.0 / sampling_rate() ? far + 1 : 0;
+      if (far == not_seconds) throw py::value_error(unit_text(step, sampling_rate()));
       if (t[i] >= before && std::isfinite(t[i])) continue;
       throw py::value_error(
           "timestamps[" + std::to_string(i) + "] is " + number_text(t[i]) + ", the one before " +
           number_text(before) +
           ": expected seconds that do not run backwards: sort the packets, or reset() the stream");
     }
+    far_ = far;
     return t;
   }
 
@@ -198,6 +233,7 @@ class SharedStream {
   Stream* stream_ = nullptr;
   std::atomic<bool> busy_{false};
   double last_time_ = -std::numeric_limits<double>::infinity();
+  int far_ = 0;  // steps of time in a row, each of more than 100 samples
   bool warned_ = false;
 };
 
@@ -211,12 +247,17 @@ void set_range(const py::object& range, const char* name, double* low, double* h
   *high = py::cast<double>(range[py::int_(1)]);
 }
 
-std::unique_ptr<SharedStream> make_stream(const py::object& model, const py::object& sampling_rate,
-                                          const py::object& acc_rate, const py::object& hop,
-                                          const py::object& clip, const py::object& worn,
-                                          const py::object& min_quality, double max_hr_std, bool track,
-                                          bool both_ways, bool timestamps, double jitter,
-                                          std::int64_t first_sample) {
+std::unique_ptr<SharedStream> make_stream(const py::object& model, const py::args& args,
+                                          const py::object& sampling_rate, const py::object& acc_rate,
+                                          const py::object& hop, const py::object& clip,
+                                          const py::object& worn, const py::object& min_quality,
+                                          double max_hr_std, bool track, bool both_ways, bool timestamps,
+                                          double jitter, std::int64_t first_sample,
+                                          const py::kwargs& others) {
+  check_names(
+      "stream()", args, others,
+      "sampling_rate, acc_rate, hop, clip, worn, min_quality, max_hr_std, track, both_ways, timestamps, "
+      "jitter or first_sample");
   StreamConfig config;
   config.sampling_rate = rate_of(sampling_rate, "sampling_rate");
   if (model_of(model).config().channels > 1) {
@@ -245,8 +286,9 @@ std::unique_ptr<SharedStream> make_stream(const py::object& model, const py::obj
   return std::make_unique<SharedStream>(model, config);
 }
 
-py::array prepare_samples(const py::object& model, const py::object& samples,
-                          const py::object& sampling_rate) {
+py::array prepare_samples(const py::object& model, const py::object& samples, const py::args& args,
+                          const py::object& sampling_rate, const py::kwargs& others) {
+  check_names("prepare()", args, others, "sampling_rate");
   const double rate = rate_of(sampling_rate, "sampling_rate");
   check_samples(samples);
   const auto array = py::reinterpret_borrow<py::array>(samples);
@@ -345,15 +387,15 @@ void bind_stream(py::module_& module) {
 
   const py::object model = module.attr("Model");
   model.attr("stream") = py::cpp_function(
-      &make_stream, py::name("stream"), py::is_method(model), py::kw_only(),
-      py::arg("sampling_rate") = py::none(), py::arg("acc_rate") = py::none(), py::arg("hop") = py::none(),
-      py::arg("clip") = py::none(), py::arg("worn") = py::none(), py::arg("min_quality") = py::none(),
+      &make_stream, py::name("stream"), py::is_method(model), py::arg("sampling_rate") = py::none(),
+      py::arg("acc_rate") = py::none(), py::arg("hop") = py::none(), py::arg("clip") = py::none(),
+      py::arg("worn") = py::none(), py::arg("min_quality") = py::none(),
       py::arg("max_hr_std") = StreamConfig().max_hr_std, py::arg("track") = true,
       py::arg("both_ways") = false, py::arg("timestamps") = false, py::arg("jitter") = StreamConfig().jitter,
       py::arg("first_sample") = 0, stream_doc);
   model.attr("prepare") =
       py::cpp_function(&prepare_samples, py::name("prepare"), py::is_method(model), py::arg("samples"),
-                       py::kw_only(), py::arg("sampling_rate") = py::none(), prepare_doc);
+                       py::arg("sampling_rate") = py::none(), prepare_doc);
 }
 
 }  // namespace ppgfast::binding

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FOLDER", "file_of", "models"]
+__all__ = ["FOLDER", "file_of", "models", "nearest"]
 
 FOLDER = Path(__file__).parent / "models"
 
@@ -27,3 +28,13 @@ def file_of(name: str) -> str:
     file = FOLDER / f"{name}.ppgf"
     is_name = Path(name).name == name and not Path(name).exists()
     return str(file) if is_name and file.exists() else name
+
+
+def nearest(name: str) -> str:
+    """What to say of a file that is not there and may have been meant as a bundled model; empty of a path."""
+    if Path(name).name != name:
+        return ""
+    names = sorted(file.stem for file in FOLDER.glob("*.ppgf"))
+    near = difflib.get_close_matches(name.removesuffix(".ppgf"), names, n=1)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    return f"; or give a bundled model: {guess}ppgfast.models() and `ppgfast models` list them"

@@ -59,7 +59,12 @@ def model_file_error(path: str, status: str, offset: int = 0, name: str = "") ->
     """Say what is wrong with a file, where, and how to mend it; `status` is one of ``_core.statuses()``."""
     found, fix = next(texts for key, *texts in _core.statuses() if key == status)
     place = " ".join([name] * bool(name) + [f"at byte {offset}"] * bool(offset))
-    message = f"{path}: {found}{f' ({place})' if place else ''}: {fix}"
+    hint = ""
+    if status == "file_not_found":
+        from ppgfast.bundled import nearest  # only who misspelt a name waits for it
+
+        hint = nearest(path)
+    message = f"{path}: {found}{f' ({place})' if place else ''}: {fix}{hint}"
     return ModelFileError(message, status=status, offset=offset, name=name)
 
 

@@ -1,9 +1,12 @@
 """Loading and running models: the answers, and what is said of input that cannot be right."""
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -294,6 +297,51 @@ def test_load_refuses_what_is_no_path():
     for bad in (None, 3, object()):
         with pytest.raises(TypeError, match="expected a path"):
             ppgfast.load(bad)
+
+
+def test_a_name_that_is_no_model_leads_to_those_that_are():
+    for name in ("hr-tcn5k", "hr-tcn5k-s9", "hr-tcn5k-s8.pgf"):
+        with pytest.raises(ppgfast.ModelFileError, match=r"did you mean 'hr-tcn5k-s8'\? ppgfast\.models\(\)"):
+            ppgfast.load(name)
+    with pytest.raises(ppgfast.ModelFileError, match="or give a bundled model: ppgfast"):
+        ppgfast.load("xyz")
+    with pytest.raises(ppgfast.ModelFileError, match=r"no file at this path: check the path$"):
+        ppgfast.load("runs/hr-tcn5k-s8")
+
+
+def test_a_copy_of_a_model_is_the_model(gpt):
+    assert copy.copy(gpt) is gpt
+    assert copy.deepcopy({"model": gpt})["model"] is gpt
+
+
+@pytest.mark.parametrize("way", ["path", "bytes", "name"])
+def test_a_pickled_model_answers_as_before(way, tmp_path):
+    file = tmp_path / "model.ppgf"
+    file.write_bytes(path_of("gpt_f32").read_bytes())
+    source = {"path": file, "bytes": file.read_bytes(), "name": "hr-tcn5k-s8"}[way]
+    model = ppgfast.load(source, isa="scalar")
+    stored = pickle.dumps(model)
+    file.unlink()  # a pickle is whole
+    again = pickle.loads(stored)
+    assert again.info == model.info
+    x = np.random.default_rng(0).standard_normal((3, model.info["input"]["window"]), np.float32)
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+    assert pickle.loads(pickle.dumps(again)).info == model.info
+
+
+def test_a_model_goes_to_another_process(gpt):
+    x = np.random.default_rng(0).standard_normal((3, 35), np.float32)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        np.testing.assert_array_equal(pool.submit(gpt.predict, x).result(), gpt.predict(x))
+
+
+def test_a_file_that_has_changed_is_not_pickled_as_the_model(tmp_path):
+    file = tmp_path / "model.ppgf"
+    file.write_bytes(path_of("gpt_f32").read_bytes())
+    model = ppgfast.load(file)
+    file.write_bytes(path_of("gpt_s8").read_bytes())
+    with pytest.raises(ValueError, match=r"model\.ppgf has changed since the model was loaded"):
+        pickle.dumps(model)
 
 
 def test_isa_is_chosen_by_argument_then_environment():

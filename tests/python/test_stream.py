@@ -345,6 +345,8 @@ STREAM_MISTAKES = [
     ({"sampling_rate": 64, "min_quality": 2}, ValueError, "the bound is 1: a limit is beyond the bound"),
     ({"sampling_rate": 64, "min_quality": -1}, ValueError, "min_quality is -1, the bound is 0"),
     ({"sampling_rate": 64, "first_sample": -1}, ValueError, "first_sample is -1"),
+    ({"sample_rate": 64}, TypeError, "no option 'sample_rate', expected sampling_rate, acc_rate, hop"),
+    ({"sampling_rate": 64, "zzz": 1}, TypeError, "no option 'zzz', expected sampling_rate"),
 ]
 
 
@@ -352,6 +354,16 @@ STREAM_MISTAKES = [
 def test_streams_that_cannot_be(options, error, message):
     with pytest.raises(error, match=message):
         model_of("gpt_f32").stream(**options)
+
+
+def test_a_rate_without_its_name_is_told_the_name():
+    model = model_of("gpt_f32")
+    with pytest.raises(TypeError, match="was given 64 without a name: pass sampling_rate="):
+        model.stream(64)
+    with pytest.raises(TypeError, match="was given 64 without a name: pass sampling_rate="):
+        model.prepare(pulses(1), 64)
+    with pytest.raises(TypeError, match="no option 'rate', expected sampling_rate"):
+        model.prepare(pulses(1), rate=64)
 
 
 def test_models_that_cannot_stream():
@@ -405,6 +417,26 @@ def test_time_stamps_that_cannot_be():
         stream.push(samples, timestamps=times)
     with pytest.raises(ValueError, match="is nan"):
         stream.push(samples, timestamps=np.full(64, np.nan))
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_second"), [("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9)]
+)
+@pytest.mark.parametrize("packet", [1, 64])
+def test_time_stamps_in_another_unit_are_named(unit, per_second, packet):
+    stream = model_of("gpt_f32").stream(sampling_rate=64, timestamps=True)
+    samples, times = pulses(2), np.floor(1.7e9 + np.arange(128) / 64 * per_second)
+
+    def push() -> None:
+        for i in range(0, len(samples), packet):
+            stream.push(samples[i : i + packet], timestamps=times[i : i + packet])
+
+    with pytest.raises(ValueError, match=f"expected 0.015625 s .*these seem to be {unit}: divide by"):
+        push()
+    stream.reset()
+    times = np.arange(128) / 64
+    times += 5.0 * (np.arange(128) // 8)  # gaps are no other unit
+    push()
 
 
 def test_preparing_needs_finite_samples():
