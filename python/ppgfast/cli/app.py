@@ -10,6 +10,7 @@ import ppgfast
 
 from . import device, files, models
 from .run import run
+from .stream import stream
 
 EPILOG = "Exit status: 0 all went well, 1 something failed (a file, a check), 2 no such command or option."
 
@@ -31,6 +32,7 @@ app.command("cpu")(models.cpu)
 app.command("simulate")(files.simulate)
 app.command("convert")(files.convert)
 app.command("run")(run)
+app.command("stream")(stream)
 
 
 @app.callback(invoke_without_command=True)

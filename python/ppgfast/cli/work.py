@@ -150,7 +150,7 @@ def results(
 ) -> list[dict[str, Any]]:
     """What `Model.stream` says of a recording: one row per window, times in s after the first sample."""
     takes_acc = model.info["input"]["channels"] == 4
-    acc = _aligned(recording) if takes_acc else None
+    acc = aligned(recording) if takes_acc else None
     stamps = recording.timestamps
     stream = model.stream(
         sampling_rate=recording.sampling_rate,
@@ -163,16 +163,14 @@ def results(
     return [row._asdict() for row in found]
 
 
-def _aligned(recording: ppgfast.Recording) -> Any:
-    """The accelerometer (m, 3) float32 from the PPG's first sample on: cut, or NaN before it began."""
-    name = recording.metadata["file"]
-    if recording.acc is None or recording.acc_rate is None:
+def aligned(recording: ppgfast.Recording) -> Any:
+    """The accelerometer from the PPG's first sample on, or what to do about its absence."""
+    acc = recording.acc_from_start()
+    if acc is None:
         why = "; ".join(recording.metadata["notes"]) or "give acc_columns, or a model for PPG alone"
+        name = recording.metadata["file"]
         raise ValueError(f"{name}: the model takes the accelerometer, and none was found: {why}")
-    first = round(-recording.acc_start * recording.acc_rate)
-    acc = recording.acc[max(first, 0) :]
-    ahead = np.full((max(-first, 0), 3), np.nan)
-    return np.concatenate([ahead, acc]).astype(np.float32)
+    return acc
 
 
 def _median(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:

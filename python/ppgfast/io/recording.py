@@ -45,6 +45,14 @@ class Recording:
         last = (len(self.signal) - 1) / self.sampling_rate if self.timestamps is None else self.timestamps[-1]
         return float(last) + 1.0 / self.sampling_rate
 
+    def acc_from_start(self) -> NDArray[np.float32] | None:
+        """The accelerometer (m, 3) in g from the PPG's first sample on: cut, or NaN before it began."""
+        if self.acc is None or self.acc_rate is None:
+            return None
+        first = round(-self.acc_start * self.acc_rate)
+        ahead = np.full((max(-first, 0), 3), np.nan)
+        return np.concatenate([ahead, self.acc[max(first, 0) :]]).astype(np.float32)
+
     def __repr__(self) -> str:
         motion = "no accelerometer" if self.acc is None else f"accelerometer at {self.acc_rate:g} Hz"
         return (

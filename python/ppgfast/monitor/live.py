@@ -1,0 +1,188 @@
+"""Packets of samples -> what a page shows of them: waveform, beats, results, motion. No web in here."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ppgfast
+from ppgfast.stream import StreamResult
+
+from .source import Packet, Source
+
+INTERVAL = 1.6449  # standard deviations to each side of a normal distribution that hold 90 %
+LOOK = 0.5  # s of signal between two looks for beats and motion
+BEHIND = 8.0  # s of signal in which beats are looked for
+SETTLED = 0.8  # s after a beat, before it is believed
+APART = 0.25  # s between beats
+GAP = 0.1  # s by which a time stamp is late, and beats are looked for anew
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a model is run on a stream: s between windows (None: the model's), filter, tracker."""
+
+    hop: float | None = None
+    both_ways: bool = False
+    track: bool = True
+
+
+class Feed:
+    """A model's stream of a source: `push` packets, get results."""
+
+    def __init__(self, model: ppgfast.Model, source: Source, options: Options) -> None:
+        self.takes_acc = model.info["input"]["channels"] == 4
+        if self.takes_acc and source.acc_rate is None:
+            raise ValueError(
+                f"the model takes the accelerometer, and {source.name} has none: add ax,ay,az in g, or take "
+                "a model for PPG alone"
+            )
+        self.stream = model.stream(
+            sampling_rate=source.sampling_rate,
+            acc_rate=source.acc_rate if self.takes_acc else None,
+            timestamps=source.timed,
+            hop=options.hop,
+            both_ways=options.both_ways,
+            track=options.track,
+        )
+
+    def push(self, packet: Packet) -> list[StreamResult]:
+        if packet.anew:
+            self.stream.reset()
+        return self.stream.push(
+            packet.ppg, acc=packet.acc if self.takes_acc else None, timestamps=packet.times
+        )
+
+
+class Live:
+    """A source through a model and, beside it, one for fibrillation.
+
+    `about` says what does not change; `push` returns what a packet adds, as values for JSON: `wave`,
+    `beats`, `motion` (t in s and values), `results` and `af` (a dict for each window), `anew` when all from
+    before is void. Times are those of the results.
+    """
+
+    def __init__(
+        self, source: Source, model: ppgfast.Model, af_model: ppgfast.Model | None, options: Options
+    ) -> None:
+        self.feed = Feed(model, source, options)
+        self.af = None
+        if af_model is not None:
+            self.af = Feed(af_model, source, Options(options.hop, both_ways=_can_go_both_ways(af_model)))
+        self.rate, self.acc_rate = source.sampling_rate, source.acc_rate
+        self.samples = 0
+        self._beats = Beats(self.rate)
+        self._acc: NDArray[np.float32] = np.empty((0, 3), np.float32)
+        self._next_motion = LOOK
+        task = model.info["output"]["task"]
+        self.about: dict[str, Any] = {
+            "source": source.name,
+            "sampling_rate": self.rate,
+            "task": task,
+            "window": model.info["input"]["window"] / model.info["input"]["sampling_rate"],
+            "af": task == "af" or self.af is not None,
+            "motion": self.acc_rate is not None,
+            "delay": self.feed.stream.latency,
+        }
+
+    def push(self, packet: Packet) -> dict[str, Any]:
+        arrived = time.perf_counter()
+        if packet.anew:
+            self.samples, self._next_motion = 0, LOOK
+            self._beats = Beats(self.rate)
+        times = packet.times
+        if times is None:
+            times = (self.samples + np.arange(len(packet.ppg))) / self.rate
+        self.samples += len(packet.ppg)
+        results = self.feed.push(packet)
+        af = self.af.push(packet) if self.af else []
+        took = time.perf_counter() - arrived
+        said: dict[str, Any] = {"anew": True} if packet.anew else {}
+        if len(packet.ppg):
+            said["wave"] = {"t": _short(times, 4), "y": _significant(packet.ppg)}
+        if results:
+            said["results"] = [_row(result, took) for result in results]
+        if af or self.about["task"] == "af":
+            said["af"] = [_row(result, took) for result in af or results]
+        beats = self._beats.push(times, packet.ppg)
+        if beats["t"]:
+            said["beats"] = beats
+        motion = self._motion(packet, times)
+        return {**said, "motion": motion} if motion else said
+
+    def _motion(self, packet: Packet, times: NDArray[np.float64]) -> Mapping[str, Any] | None:
+        """Mean deviation of the acceleration's size over the last second, in g, every `LOOK` s."""
+        if packet.acc is None or self.acc_rate is None:
+            return None
+        self._acc = np.concatenate([self._acc, packet.acc])[-max(1, round(self.acc_rate)) :]
+        if self.samples / self.rate < self._next_motion or not len(times):
+            return None
+        self._next_motion = self.samples / self.rate + LOOK
+        size = np.sqrt(np.square(self._acc, dtype=np.float64).sum(axis=1))
+        size = size[np.isfinite(size)]
+        moved = float(np.abs(size - size.mean()).mean()) if len(size) else math.nan
+        return {"t": _short(times[-1:], 4), "g": _significant(np.array([moved]))}
+
+
+class Beats:
+    """Systolic peaks as they become certain: those of `ppg_peaks` in the last seconds."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.last = -math.inf
+        self._fresh = 0
+        self._t: NDArray[np.float64] = np.empty(0)
+        self._y: NDArray[np.float32] = np.empty(0, np.float32)
+
+    def push(self, times: NDArray[np.float64], ppg: NDArray[np.float32]) -> dict[str, list[float | None]]:
+        """The beats that are certain now: times in s, and the sample there."""
+        from ppgfast.verbs.beats import beats
+        from ppgfast.verbs.signal import signal_of
+
+        found: dict[str, list[float | None]] = {"t": [], "y": []}
+        late = np.flatnonzero(np.diff(times, prepend=self._t[-1:]) > GAP + 1.0 / self.rate)
+        if len(late):  # beats do not reach across what is missing
+            cut = int(late[-1]) + (0 if len(self._t) else 1)
+            self._t, self._y, times, ppg = self._t[:0], self._y[:0], times[cut:], ppg[cut:]
+        keep = round(BEHIND * self.rate)
+        self._t, self._y = np.concatenate([self._t, times]), np.concatenate([self._y, ppg])
+        self._fresh += len(times)
+        if self._fresh < LOOK * self.rate or len(self._t) < 2:
+            return found
+        reach = max(keep, self._fresh + keep // 2)
+        self._fresh, self._t, self._y = 0, self._t[-reach:], self._y[-reach:]
+        peaks = beats(signal_of(self._y, sampling_rate=self.rate, timestamps=None), {})["sample"]
+        certain = self._t[-1] - SETTLED
+        for at in peaks.tolist():
+            if self.last + APART < self._t[at] <= certain:
+                self.last = float(self._t[at])
+                found["t"] += _short(self._t[at : at + 1], 4)
+                found["y"] += _significant(self._y[at : at + 1])
+        self._t, self._y = self._t[-keep:], self._y[-keep:]
+        return found
+
+
+def _can_go_both_ways(model: ppgfast.Model) -> bool:
+    return bool(model.info["kind"] != "streamgpt")
+
+
+def _row(result: StreamResult, took: float) -> dict[str, Any]:
+    reach = INTERVAL * result.hr_std
+    row = {**result._asdict(), "hr_lo": result.hr_bpm - reach, "hr_hi": result.hr_bpm + reach}
+    row["latency_ms"] = round(1e3 * took, 3)
+    return {name: None if value != value else value for name, value in row.items()}
+
+
+def _short(values: NDArray[np.float64], digits: int) -> list[float | None]:
+    return [round(value, digits) for value in values.tolist()]
+
+
+def _significant(values: NDArray[Any]) -> list[float | None]:
+    """Six digits are more than a screen shows, and a third of the characters."""
+    return [float(f"{value:.6g}") if math.isfinite(value) else None for value in values.tolist()]
