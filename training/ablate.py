@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,7 @@ def run(config: AblateConfig, job: Job, threads: int) -> None:
         "config_hash": digest(asked),
         "windows": len(answers["label"]),
         "subjects": len(np.unique(answers["subject"])),
+        "weights_sha256": sha256(checkpoint.paths(result.checkpoint)[0].read_bytes()).hexdigest(),
         "scores": scores(answers, threshold),
         "best_epoch": result.best_epoch,
         "epochs": result.epochs,
@@ -280,8 +282,15 @@ def compare(config: AblateConfig) -> dict[str, Any]:
             if config.teachers
             else {"teacher": without_folders(config.teacher)}
         ),
+        "teacher_weights_sha256": {arm: weights_of(config, arm) for arm in teachers_of(config)},
         "arms": arms,
     }
+
+
+def weights_of(config: AblateConfig, arm: str) -> list[str]:
+    """Hashes of the weights of an arm's first seed, fold by fold, of the runs that are finished."""
+    reports = [report_of(config, Job(arm, fold, 0)) for fold in folds_of(config)]
+    return [json.loads(path.read_text())["weights_sha256"] for path in reports if path.exists()]
 
 
 def without_folders(values: Mapping[str, Any]) -> dict[str, Any]:

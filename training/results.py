@@ -86,7 +86,11 @@ def study(found: dict[str, Any]) -> str:
         f"{found['folds']} folds of subjects, scores pooled over folds and " if found["folds"] else "scores "
     )
     words = {**found, "what": what, "reference": reference, "parts": parts}
-    return "\n".join([*lines, "", STUDY_NOTE.format(**words)])
+    weights = [
+        f"Weights of `{name}`, SHA-256: {', '.join(f'`{digest[:16]}`' for digest in digests)}."
+        for name, digests in found.get("teacher_weights_sha256", {}).items()
+    ]
+    return "\n".join([*lines, "", STUDY_NOTE.format(**words), *weights])
 
 
 def evaluation(found: dict[str, Any]) -> str:

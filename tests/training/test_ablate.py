@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from hashlib import sha256
 from itertools import product
 
 import numpy as np
@@ -161,6 +162,8 @@ def test_several_teachers_on_one_split_and_each_arm_learns_from_its_own(tiny_hr,
     assert hashes["global"] != hashes["global-wide"]
     assert found["arms"]["global"]["mae"] != found["arms"]["global-wide"]["mae"]
     assert found["teachers"]["teacher-wide"]["model"]["overrides"]["d_model"] == 32
+    weights = (settings(config, Job("teacher-wide", 0, 0)).out / "best.safetensors").read_bytes()
+    assert found["teacher_weights_sha256"]["teacher-wide"] == [sha256(weights).hexdigest()]
     swapped = {**arms, "global-wide": {**ARMS["global"], "teacher": "narrow"}}
     with pytest.raises(ConfigError, match="result of another config"):
         ablate(config.model_copy(update={"arms": swapped}), QUIET)
