@@ -18,7 +18,7 @@ from tests.python.recordings import WITH_ACC, WRITERS
 
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
 GPT = MODELS / "v1.0_gpt_f32.ppgf"
-COMMANDS = ("models", "info", "check", "bench", "cpu", "simulate", "convert", "run", "export-c")
+COMMANDS = "models info check bench cpu simulate convert run stream monitor export-c".split()
 
 
 def call(*arguments, status=0):

@@ -9,6 +9,7 @@ import typer
 import ppgfast
 
 from . import device, files, models
+from .monitor import monitor
 from .run import run
 from .stream import stream
 
@@ -33,6 +34,7 @@ app.command("simulate")(files.simulate)
 app.command("convert")(files.convert)
 app.command("run")(run)
 app.command("stream")(stream)
+app.command("monitor")(monitor)
 
 
 @app.callback(invoke_without_command=True)

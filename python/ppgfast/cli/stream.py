@@ -81,7 +81,8 @@ def stream(
         network = ppgfast.load(model)
         with_acc = network.info["input"]["channels"] == 4
         wanted = wanted_of(time_unit, column, acc_columns)
-        samples = piped(form, wanted, sampling_rate, with_acc)
+        data = source.chunks(sys.stdin.buffer.read1)  # type: ignore[union-attr]
+        samples = piped(data, form, wanted, sampling_rate, with_acc)
         feed = Feed(network, samples, Options(hop, both_ways, not no_track))
         write = _writer(json, network.info["output"]["task"] == "af")
         for packet in samples.packets:
@@ -100,9 +101,10 @@ def wanted_of(time_unit: str | None, column: str | None, acc_columns: str | None
     return Wanted(time_unit, column, axes)
 
 
-def piped(form: Input, wanted: Wanted, sampling_rate: float | None, with_acc: bool) -> source.Source:
+def piped(
+    data: Iterator[bytes], form: Input, wanted: Wanted, sampling_rate: float | None, with_acc: bool
+) -> source.Source:
     """Standard input."""
-    data = source.chunks(sys.stdin.buffer.read1)  # type: ignore[union-attr]
     if form is Input.f32:
         return source.raw(data, sampling_rate=sampling_rate, with_acc=with_acc, complain=say_note)
     return source.text(data, sampling_rate=sampling_rate, wanted=wanted, complain=say_note)

@@ -64,8 +64,9 @@ class Live:
     """A source through a model and, beside it, one for fibrillation.
 
     `about` says what does not change; `push` returns what a packet adds, as values for JSON: `wave`,
-    `beats`, `motion` (t in s and values), `results` and `af` (a dict for each window), `anew` when all from
-    before is void. Times are those of the results.
+    `beats`, `motion` (t in s and values), `results` and `af` (a dict for each window), `now` (s, of the
+    newest sample), and `begin` (s) with the first sample of all and of a new stream, when all from before is
+    void. Times are those of the results.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Live:
         if af_model is not None:
             self.af = Feed(af_model, source, Options(options.hop, both_ways=_can_go_both_ways(af_model)))
         self.rate, self.acc_rate = source.sampling_rate, source.acc_rate
-        self.samples = 0
+        self.samples, self._now = 0, 0.0
         self._beats = Beats(self.rate)
         self._acc: NDArray[np.float32] = np.empty((0, 3), np.float32)
         self._next_motion = LOOK
@@ -99,12 +100,14 @@ class Live:
         times = packet.times
         if times is None:
             times = (self.samples + np.arange(len(packet.ppg))) / self.rate
-        self.samples += len(packet.ppg)
+        first = not self.samples and len(times)
+        self.samples += len(times)
         results = self.feed.push(packet)
         af = self.af.push(packet) if self.af else []
         took = time.perf_counter() - arrived
-        said: dict[str, Any] = {"anew": True} if packet.anew else {}
-        if len(packet.ppg):
+        said: dict[str, Any] = {"begin": float(times[0])} if first else {}
+        if len(times):
+            self._now = float(times[-1])
             said["wave"] = {"t": _short(times, 4), "y": _significant(packet.ppg)}
         if results:
             said["results"] = [_row(result, took) for result in results]
@@ -113,21 +116,21 @@ class Live:
         beats = self._beats.push(times, packet.ppg)
         if beats["t"]:
             said["beats"] = beats
-        motion = self._motion(packet, times)
-        return {**said, "motion": motion} if motion else said
+        motion = self._motion(packet)
+        return {**said, **({"motion": motion} if motion else {}), "now": self._now}
 
-    def _motion(self, packet: Packet, times: NDArray[np.float64]) -> Mapping[str, Any] | None:
+    def _motion(self, packet: Packet) -> Mapping[str, Any] | None:
         """Mean deviation of the acceleration's size over the last second, in g, every `LOOK` s."""
         if packet.acc is None or self.acc_rate is None:
             return None
         self._acc = np.concatenate([self._acc, packet.acc])[-max(1, round(self.acc_rate)) :]
-        if self.samples / self.rate < self._next_motion or not len(times):
+        if self.samples / self.rate < self._next_motion:
             return None
         self._next_motion = self.samples / self.rate + LOOK
         size = np.sqrt(np.square(self._acc, dtype=np.float64).sum(axis=1))
         size = size[np.isfinite(size)]
         moved = float(np.abs(size - size.mean()).mean()) if len(size) else math.nan
-        return {"t": _short(times[-1:], 4), "g": _significant(np.array([moved]))}
+        return {"t": [round(self._now, 4)], "g": _significant(np.array([moved]))}
 
 
 class Beats:
