@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,19 +47,31 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "quality.md"
 class Windows:
     """n labelled windows.
 
-    error : answer minus truth, bpm. deviation : of the answer, bpm. inside : whether the truth is inside the
-    answer's interval. looks, answer : features as in ppgfast.verbs.
+    subject : whose. error : answer minus truth, bpm. deviation : of the answer, bpm. inside : whether the
+    truth is inside the answer's interval. looks, answer : features as in ppgfast.verbs. chance (n, K) : what
+    the model believes of the window alone. ppg (n, L) : the window.
     """
 
+    subject: NDArray[np.str_]
     error: Floats
     deviation: Floats
     inside: NDArray[np.bool_]
     looks: Floats
     answer: Floats
+    chance: NDArray[np.float32]
+    ppg: NDArray[np.float32]
 
     @property
     def near(self) -> NDArray[np.bool_]:
         return np.abs(self.error) <= NEAR
+
+    @property
+    def alone(self) -> Windows:
+        """The same windows as if they had no neighbours."""
+        looks, answer = self.looks.copy(), self.answer.copy()
+        looks[:, SIGNAL.index("concentrated_around")] = looks[:, SIGNAL.index("concentrated")]
+        answer[:, ANSWER.index("unsure_around")] = answer[:, ANSWER.index("unsure")]
+        return replace(self, looks=looks, answer=answer)
 
     @property
     def quality(self) -> Floats:
@@ -98,9 +110,15 @@ def windows_of(found: Iterable[Recording], name: str) -> Windows:
         truth = np.asarray(recording.labels["hr"].of(cuts.start, cuts.seconds)).reshape(-1)[: len(cuts.start)]
         looks, rates = features(signal, cuts)
         kept = cuts.whole & np.isfinite(truth)
+        if not kept.any():
+            continue
         inside = (answers[:, 2] <= truth) & (truth <= answers[:, 3])
-        row = (answers[:, 0] - truth, answers[:, 1], inside, looks, answer_features(answers, rates))
-        parts.append(tuple(column[kept] for column in row))
+        subject = np.full(len(truth), recording.subject)
+        told = answer_features(answers, rates, cuts)
+        row = (subject, answers[:, 0] - truth, answers[:, 1], inside, looks, told)
+        index = np.flatnonzero(kept)
+        whole = (model.distribution(cuts.at(index)), cuts.ppg_at(index))
+        parts.append((*(column[kept] for column in row), *whole))
     return Windows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -124,11 +142,12 @@ def learn(run: dict[str, Any], data: Path) -> dict[str, Any]:
     parts = [windows_of(found, name) for name in MODELS for found in (patients, people)]
     parts.append(windows_of(people, WITH_ACC))
     everyone = joined(parts)
+    everyone = joined((everyone, everyone.alone))
     return {
         "signal": fit(everyone.looks, everyone.near),
         "answer": fit(np.column_stack([everyone.looks, everyone.answer]), everyone.near),
         "features": {"signal": SIGNAL, "answer": (*SIGNAL, *ANSWER)},
-        "windows": len(everyone.error),
+        "windows": len(everyone.error) // 2,
         "models": (*MODELS, WITH_ACC),
         "data": f"cinc2015 (ODC-BY 1.0), {len(patients)} subjects, and {len(people)} simulated people",
     }

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import ppgfast
+from ppgfast.verbs.features import ANSWER, AROUND, SIGNAL, around, features
 from ppgfast.verbs.signal import signal_of
 from ppgfast.verbs.windows import cut
 from training import quality, verbs
@@ -26,10 +27,11 @@ def test_a_window_is_what_training_makes_of_it(rate):
 def windows(n: int, seed: int = 0) -> quality.Windows:
     """Windows whose first feature alone decides whether the answer is near."""
     rng = np.random.default_rng(seed)
-    looks, answer = rng.standard_normal((n, 8)), rng.standard_normal((n, 3))
+    looks, answer = rng.standard_normal((n, len(SIGNAL))), rng.standard_normal((n, len(ANSWER)))
     near = rng.uniform(size=n) < 1 / (1 + np.exp(-2 * looks[:, 0]))
     error = np.where(near, 1.0, 20.0)
-    return quality.Windows(error, answer[:, 0], near, looks, answer)
+    empty = np.empty((n, 0), np.float32)
+    return quality.Windows(np.full(n, "x"), error, answer[:, 0], near, looks, answer, empty, empty)
 
 
 def test_the_fit_finds_the_chance(monkeypatch):
@@ -46,7 +48,7 @@ def test_the_fit_finds_the_chance(monkeypatch):
 
 
 def test_tables_say_what_is_true(monkeypatch):
-    found = windows(1000)
+    found = windows(1000, seed=1)
     exact = np.where(found.near, 0.95, 0.1)
     monkeypatch.setattr(quality.Windows, "quality", property(lambda self: exact))
     (row,) = quality.calibration({"x": found}).splitlines()[2:]
@@ -78,14 +80,38 @@ def test_beats_are_matched_behind_a_delay():
 
 
 def test_bundled_coefficients_are_those_of_the_features():
-    from ppgfast.verbs.features import ANSWER, SIGNAL
-
     held = quality.coefficients()
     assert tuple(held["features"]["signal"]) == SIGNAL
     assert tuple(held["features"]["answer"]) == (*SIGNAL, *ANSWER)
     for of, n in (("signal", len(SIGNAL)), ("answer", len(SIGNAL) + len(ANSWER))):
         assert len(held[of]["mean"]) == len(held[of]["scale"]) == n
         assert len(held[of]["weights"]) == 2 * n
+
+
+@pytest.mark.parametrize("hop", [0.5, 2.0, 8.0, 9.0])
+def test_neighbours_are_those_that_start_within_8_s(hop):
+    person = ppgfast.ppg_simulate(duration=60, sampling_rate=64, seed=1).signal
+    person[1600:1610] = np.nan
+    signal = signal_of(person, sampling_rate=64, timestamps=None)
+    cuts = cut(signal, ppgfast.load("hr-tcn5k-s8").info["input"], hop=hop)
+    looks, _ = features(signal, cuts)
+    own = looks[:, SIGNAL.index("concentrated")]
+    expected = own.copy()
+    for i in np.flatnonzero(cuts.whole):
+        beside = np.abs(cuts.start - cuts.start[i]) <= AROUND
+        beside[i] = False
+        if (beside & cuts.whole).any():
+            expected[i] = own[beside & cuts.whole].mean()
+    assert 0 < np.isnan(own).sum() < len(own)
+    np.testing.assert_allclose(looks[:, SIGNAL.index("concentrated_around")], expected, rtol=1e-12)
+    np.testing.assert_array_equal(around(np.full(len(own), np.nan), cuts), np.nan)
+
+
+def test_alone_a_window_is_its_own_neighbour():
+    alone = windows(10).alone
+    np.testing.assert_array_equal(alone.looks[:, -1], alone.looks[:, 1])
+    np.testing.assert_array_equal(alone.answer[:, -1], alone.answer[:, 0])
+    assert (SIGNAL[-1], ANSWER[-1]) == ("concentrated_around", "unsure_around")
 
 
 def test_quality_rises_with_the_signal():

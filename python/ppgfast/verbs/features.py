@@ -17,16 +17,18 @@ SIGNAL = (
     "steadiness",
     "amplitude",
     "still",
+    "concentrated_around",
 )
-ANSWER = ("unsure", "off_period", "off_peak")
+ANSWER = ("unsure", "off_period", "off_peak", "unsure_around")
 SLOWEST, FASTEST = 30.0, 220.0  # bpm
 BAND = (0.5, 8.0)  # Hz
 BLOCKS = 8  # of a window, whose strengths are compared
+AROUND = 8.0  # s from the start of a window to that of its neighbours
 NOTHING = 1e-6
 
 
 def features(signal: Signal, windows: Windows) -> tuple[Floats, Floats]:
-    """((n, 8) in the order of SIGNAL, (n, 2) the heart rates of period and spectrum in bpm); NaN if not
+    """((n, 9) in the order of SIGNAL, (n, 2) the heart rates of period and spectrum in bpm); NaN if not
     whole.
 
     repeats : largest autocorrelation at the period of a pulse. concentrated : share of the power at the
@@ -34,7 +36,7 @@ def features(signal: Signal, windows: Windows) -> tuple[Floats, Floats]:
     of their differences: an upstroke is short and steep. steadiness : log of the weakest over the strongest
     eighth.
     amplitude : log of the deviation over its median in this recording. still : share of the samples as given
-    that equal the one before, as clipped and flat ones do.
+    that equal the one before, as clipped and flat ones do. concentrated_around : mean of the neighbours'.
     """
     n = len(windows.start)
     found, rates = np.full((n, len(SIGNAL)), np.nan), np.full((n, 2), np.nan)
@@ -56,15 +58,31 @@ def features(signal: Signal, windows: Windows) -> tuple[Floats, Floats]:
     samples = max(1.0, windows.seconds * signal.rate)
     still = counted(same, signal.rate, windows.start - signal.start, windows.seconds) / samples
     found[index, 7] = still[index]
+    found[:, 8] = around(found[:, 1], windows)
     return found, rates
 
 
-def answer_features(answers: Floats, rates: Floats) -> Floats:
-    """(n, 3) in the order of ANSWER: doubt of the model, and how far it is from period and spectrum
-    (logarithms)."""
+def answer_features(answers: Floats, rates: Floats, windows: Windows) -> Floats:
+    """(n, 4) in the order of ANSWER: doubt of the model, how far it is from period and spectrum, and the mean
+    doubt about the neighbours (logarithms)."""
     off = np.abs(answers[:, :1] - rates)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.column_stack([np.log(np.maximum(answers[:, 1], 0.3)), np.log1p(np.minimum(off, 60.0))])
+        unsure = np.log(np.maximum(answers[:, 1], 0.3))
+        return np.column_stack([unsure, np.log1p(np.minimum(off, 60.0)), around(unsure, windows)])
+
+
+def around(values: Floats, windows: Windows) -> Floats:
+    """(n,): mean of the windows that start within AROUND s before or after each, itself left out; its own
+    value where there is none. NaN are no neighbours and stay NaN."""
+    told = np.isfinite(values)
+    reach = int(AROUND * windows.rate / windows.hop + 1e-9)
+    at = np.arange(len(values))
+    first, last = np.maximum(at - reach, 0), np.minimum(at + reach + 1, len(values))
+    total = np.append(0.0, np.cumsum(np.where(told, values, 0.0)))
+    number = np.append(0, np.cumsum(told))
+    others = number[last] - number[first] - told
+    mean = (total[last] - total[first] - np.where(told, values, 0.0)) / np.maximum(others, 1)
+    return np.where(told & (others > 0), mean, values)
 
 
 def repetition(

@@ -34,7 +34,7 @@ def quality(signal: Signal, windows: Windows, answers: Floats | None) -> Floats:
     """
     looks, rates = features(signal, windows)
     if answers is not None and np.isfinite(answers[:, 1]).any():
-        return chance(np.column_stack([looks, answer_features(answers, rates)]), "answer")
+        return chance(np.column_stack([looks, answer_features(answers, rates, windows)]), "answer")
     return chance(looks, "signal")
 
 
