@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ppgfast import losses
     from ppgfast.bundled import models
     from ppgfast.io import Recording, read
+    from ppgfast.report import ppg_report
     from ppgfast.simulate import Simulation, ppg_simulate
     from ppgfast.verbs import (
         Finding,
@@ -50,6 +51,7 @@ __all__ = [
     "ppg_process",
     "ppg_quality",
     "ppg_rate",
+    "ppg_report",
     "ppg_simulate",
     "read",
 ]
@@ -65,6 +67,8 @@ def __getattr__(name: str) -> object:
         return getattr(import_module("ppgfast.io"), name)
     if name == "models":
         return import_module("ppgfast.bundled").models
+    if name == "ppg_report":
+        return import_module("ppgfast.report").ppg_report
     if name == "losses":
         return import_module("ppgfast.losses")
     if name in __all__:

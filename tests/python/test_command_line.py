@@ -18,7 +18,8 @@ from tests.python.recordings import WITH_ACC, WRITERS
 
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
 GPT = MODELS / "v1.0_gpt_f32.ppgf"
-COMMANDS = "models info check bench cpu simulate convert run stream monitor export-c".split()
+COMMANDS = ["models", "info", "check", "bench", "cpu", "simulate", "convert"]
+COMMANDS += ["run", "report", "stream", "monitor", "export-c"]
 
 
 def call(*arguments, status=0):

@@ -16,7 +16,7 @@ import pytest
 import ppgfast
 from ppgfast.cli import run as module
 from ppgfast.cli.run import planned
-from ppgfast.cli.work import Format, _aligned, results
+from ppgfast.cli.work import Format, aligned, results
 from tests.python import dying_worker
 from tests.python.recordings import PPG, RATE, WRITERS
 from tests.python.test_command_line import GPT, MODELS, call
@@ -66,6 +66,22 @@ def test_windows_are_filtered_backwards_if_asked(folder):
         expected,
         [r.hr_bpm for r in ppgfast.load(GPT).stream(sampling_rate=RATE).push(PPG.astype(np.float32))],
     )
+
+
+def test_a_picture_beside_each_result(folder):
+    file = WRITERS["csv"](folder)
+    there = np.r_[0:500, 700 : len(PPG)]
+    np.savez("gap.npz", ppg=PPG[there], timestamps=np.arange(len(PPG))[there] / RATE)
+    command = (file, "gap.npz", "--model", GPT, "--jobs", "1")
+    plain = [Path(one["out"]).read_bytes() for one in shown(*command)]
+    assert not list(folder.rglob("*.png"))
+    done = shown(*command, "--plot")
+    assert [Path(one["out"]).read_bytes() for one in done] == plain
+    pictures = [Path("results/wrist.csv.png"), Path("results/gap.npz.png")]
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    pictures[0].unlink()
+    assert [one["skipped"] for one in shown(*command, "--plot")] == [False, True]
+    assert pictures[0].is_file()
 
 
 def test_one_bad_file_never_stops_the_rest(folder):
@@ -151,7 +167,7 @@ def test_a_model_that_cannot_be_opened_ends_the_run_before_it_begins(folder):
 def test_an_accelerometer_that_starts_elsewhere_is_put_in_its_place(start, ahead, tmp_path):
     acc = np.random.default_rng(0).normal((0, 0, 1), 0.1, (640, 3)).astype(np.float32)
     np.savez(tmp_path / "a.npz", ppg=PPG, fs=RATE, acc=acc, acc_rate=32, acc_units="g", acc_start=start)
-    placed = _aligned(ppgfast.read(tmp_path / "a.npz"))
+    placed = aligned(ppgfast.read(tmp_path / "a.npz"))
     assert len(placed) == len(acc) + ahead
     assert np.isnan(placed[: max(ahead, 0)]).all()
     np.testing.assert_array_equal(placed[max(ahead, 0) :], acc[max(-ahead, 0) :])

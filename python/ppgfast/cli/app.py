@@ -10,6 +10,7 @@ import ppgfast
 
 from . import device, files, models
 from .monitor import monitor
+from .report import report
 from .run import run
 from .stream import stream
 
@@ -35,6 +36,7 @@ app.command("convert")(files.convert)
 app.command("run")(run)
 app.command("stream")(stream)
 app.command("monitor")(monitor)
+app.command("report")(report)
 
 
 @app.callback(invoke_without_command=True)

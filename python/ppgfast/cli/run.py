@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +30,7 @@ from .files import Acc, Column, Rate
 from .models import MODEL, model_file
 from .output import FAILED, Json, plain_errors, say_error, say_json, say_table
 from .saving import finite, json_text
-from .work import Done, Format, Job, Order, one, open_model
+from .work import Done, Format, Job, Order, one, open_model, picture_of
 
 LOG = "run.jsonl"
 STOPPED = 130  # what a shell gives a command that Ctrl-C ended
@@ -43,6 +44,9 @@ def run(
     hop: Annotated[float | None, typer.Option(help="s between windows; default the model's.")] = None,
     both_ways: Annotated[
         bool, typer.Option("--both-ways", help="Filter each window backwards too, as in training.")
+    ] = False,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="A picture beside each result: beats, heart rate, quality.")
     ] = False,
     sampling_rate: Rate = None,
     column: Column = None,
@@ -59,10 +63,12 @@ def run(
     files that are done and have not changed since."""
     plan = planned(files, folder, out)
     with plain_errors():
+        if plot and find_spec("matplotlib") is None:
+            raise ModuleNotFoundError("--plot draws with matplotlib: pip install 'ppgfast[plot]'")
         ppgfast.load(model)
         digest = hashlib.sha256(model.read_bytes()).hexdigest()
         folder.mkdir(parents=True, exist_ok=True)
-        order = Order(model, digest, out, sampling_rate, column, acc_columns, hop, both_ways)
+        order = Order(model, digest, out, sampling_rate, column, acc_columns, hop, both_ways, plot)
         before = {} if fresh else _finished(folder / LOG, order)
         try:
             results = list(_all(plan, order, before, jobs or os.cpu_count() or 1, folder / LOG))
@@ -104,6 +110,7 @@ def _all(
             if (
                 known is not None
                 and job.out.is_file()
+                and (picture_of(job.out).is_file() or not order.plot)
                 and job.file.is_file()
                 and known.sha256 == sha256(job.file)
             ):

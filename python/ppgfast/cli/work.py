@@ -6,6 +6,7 @@ import csv
 import io
 import signal
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -47,6 +48,7 @@ class Order:
     acc_columns: str | None
     hop: float | None
     both_ways: bool
+    plot: bool = False
 
     def facts(self) -> dict[str, Any]:
         """All that decides a result besides the file."""
@@ -128,6 +130,8 @@ def _windows(job: Job, order: Order, model: ppgfast.Model) -> Done:
         raise ValueError(f"{job.file.name}: its {recording.duration:.4g} s are no window of {window:g} s")
     job.out.parent.mkdir(parents=True, exist_ok=True)
     about = {"recording": recording.metadata, "order": order.facts(), "model_note": model.info["note"]}
+    if order.plot:
+        _draw(picture_of(job.out), recording, rows)
     write_atomically(job.out, lambda file: _write(file, order.format, rows, about))
     valid = [row for row in rows if row["valid"]]
     return Done(
@@ -161,6 +165,36 @@ def results(
     )
     found = stream.push(recording.signal.astype(np.float32), acc=acc, timestamps=stamps)
     return [row._asdict() for row in found]
+
+
+def times_of(recording: ppgfast.Recording) -> dict[str, Any]:
+    """What the verbs are told of its times."""
+    if recording.timestamps is not None:
+        return {"timestamps": recording.timestamps}
+    return {"sampling_rate": recording.sampling_rate}
+
+
+def picture_of(out: Path) -> Path:
+    """Where the picture of a file with results lies."""
+    return out.with_suffix(".png")
+
+
+def _draw(path: Path, recording: ppgfast.Recording, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The rows of a result over the beats of its recording, by `ppg_plot`."""
+    known = times_of(recording)
+    windows = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    for name, sign in (("hr_lo", -1.0), ("hr_hi", 1.0)):  # 90 % of a normal distribution
+        windows[name] = windows["hr_bpm"] + sign * 1.645 * windows["hr_std"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ppgfast.SignalWarning)  # `report` and the verbs tell it
+        clean = ppgfast.ppg_clean(recording.signal, **known)
+        peaks = ppgfast.ppg_peaks(recording.signal, **known)
+    beats = np.zeros(len(clean), np.uint8)
+    beats[peaks["sample"]] = 1
+    signals = ppgfast.Table({"PPG_Clean": clean, "PPG_Peaks": beats})
+    info = {"start": 0.0, "timestamps": None, "windows": ppgfast.Table(windows), **known}
+    figure = ppgfast.ppg_plot(signals, info)
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
 
 
 def aligned(recording: ppgfast.Recording) -> Any:
