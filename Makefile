@@ -2,8 +2,10 @@
 #   make demo   distil a student and run it in C++ (DATA=folder for real recordings, QUICK=1 for a minute's version)
 #   make test   C++ and Python tests
 #   make test-arm, make test-old-cpus, make test-mcu   C++ tests as other processors, under qemu
+#   make test-browser   the monitor's page in a real browser (SCREENSHOTS=1 makes those of the documentation)
 #   make bench  speed, beside PyTorch and beside the runtimes that `make bench-peers` installs
 #   make bench-arm   instructions and modelled cycles on 64-bit ARM, against the committed ones (UPDATE=1 writes them)
+#   make wheel  a wheel for this machine, held to its sizes, tested in an empty environment
 #   make wheel-aarch64   a wheel for 64-bit ARM Linux, tested under qemu
 #   make lint   formatting, style, types
 #   make format put the formatting right
@@ -16,6 +18,7 @@ JOBS ?= $(shell nproc)
 DATA ?=
 QUICK ?=
 UPDATE ?=
+SCREENSHOTS ?=
 MCUS ?= m4 m7 m33 m55
 CXX_FILES = $(shell find cpp tests/cpp tests/mcu -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.inl')
 PACKAGE_FILES := CMakeLists.txt $(shell find cmake cpp python -type f -not -name '*.so' -not -path '*/__pycache__/*')
@@ -24,8 +27,8 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 export CTEST_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: demo test test-cpp test-python test-arm test-mcu test-old-cpus sanitize bench bench-arm bench-peers \
-  wheel-aarch64 lint format clean
+.PHONY: demo test test-cpp test-python test-arm test-mcu test-old-cpus test-browser sanitize bench bench-arm bench-peers \
+  wheel wheel-aarch64 lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m training.demo $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
@@ -65,6 +68,12 @@ test-mcu: $(VENV)/installed
 test-python: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS)
 
+# Without Chromium these tests are skipped by name; here they are not.
+test-browser: $(VENV)/installed
+	@cmake/system_packages.sh $(PYTHON) chromium:chromium
+	PPGFAST_BROWSER=required $(BIN)/python -m pytest tests/browser
+	$(if $(SCREENSHOTS),$(BIN)/python -m tests.browser.screenshots)
+
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks
 
@@ -74,6 +83,9 @@ bench-arm: $(VENV)/installed
 	$(BIN)/cmake --preset aarch64
 	$(BIN)/cmake --build --preset aarch64 --target ppgfast_static
 	$(BIN)/python -m benchmarks.arm build/aarch64 $(if $(UPDATE),--update)
+
+wheel: $(VENV)/installed
+	cmake/wheel.sh $(abspath $(BIN)/python)
 
 wheel-aarch64: $(VENV)/installed
 	@cmake/system_packages.sh $(PYTHON) aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user
