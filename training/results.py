@@ -58,7 +58,8 @@ def main(folder: Path = FOLDER) -> None:
         parts.append(f"## {title}\n")
         words = path.with_suffix(".md")
         if words.exists():
-            parts.append(words.read_text().strip() + "\n")
+            # Their links start in their own folder, one below the page's.
+            parts.append(words.read_text().strip().replace("](../", "](") + "\n")
         parts.append(table(found) + "\n")
         picture = path.with_suffix(".svg")
         with matplotlib.rc_context(STYLE):

@@ -30,7 +30,7 @@ class Simulation:
     clean : (n,) float32, what the same sensor would report without motion, noise, clipping and losses, a.u.
     time : (n,) float64, the instants at which the samples were really taken, s.
     sampling_rate : nominal rate, Hz.
-    artefact : (n,) bool, True where |signal - clean| exceeds `tolerance` and wherever `lost` is True.
+    artefact : (n,) bool, True where `|signal - clean|` exceeds `tolerance` and wherever `lost` is True.
     tolerance : the deviation that noise, rounding and 2 % of a pulse explain, a.u.
     lost : (n,) bool, True in gaps and off the wrist.
     gain : (n,) float32, signed gain of both signals.

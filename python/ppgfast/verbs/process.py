@@ -95,8 +95,8 @@ def ppg_process(
 
     Parameters
     ----------
-    ppg, sampling_rate, timestamps, acc, acc_rate, model, hop, track, min_quality, channel, clip, worn,
-        polarity : as for `ppg_rate`.
+    ppg, sampling_rate, timestamps, acc, acc_rate, model, hop, track, min_quality : as for `ppg_rate`.
+    channel, clip, worn, polarity : as for `ppg_rate`.
     af_model : a model for atrial fibrillation, as for `ppg_af`; None leaves that column NaN.
     hrv : also the variability of heart rate; needs ``pip install 'ppgfast[hrv]'``.
 
