@@ -135,6 +135,8 @@ def test_motion_is_that_of_the_last_second(made):
     samples = source.played(recording(made, acc=moved), 0)
     motion = told(samples, live_of(samples))["motion"]
     t, g = np.array(motion["t"]), np.array(motion["g"])
+    assert len(t) == 120
+    np.testing.assert_allclose(np.diff(t), 0.5, atol=1e-3)
     assert (g[t < 29] < 1e-6).all()
     assert g[t > 32] == pytest.approx(0.5 * 2 / np.pi, rel=0.1)
     samples = source.played(recording(made, acc=None, acc_rate=None), 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,10 +76,7 @@ class Live:
         if af_model is not None:
             self.af = Feed(af_model, source, Options(options.hop, both_ways=_can_go_both_ways(af_model)))
         self.rate, self.acc_rate = source.sampling_rate, source.acc_rate
-        self.samples, self._now = 0, 0.0
-        self._beats = Beats(self.rate)
-        self._acc: NDArray[np.float32] = np.empty((0, 3), np.float32)
-        self._next_motion = LOOK
+        self._start_anew()
         task = model.info["output"]["task"]
         self.about: dict[str, Any] = {
             "source": source.name,
@@ -95,42 +91,69 @@ class Live:
     def push(self, packet: Packet) -> dict[str, Any]:
         arrived = time.perf_counter()
         if packet.anew:
-            self.samples, self._next_motion = 0, LOOK
-            self._beats = Beats(self.rate)
+            self._start_anew()
         times = packet.times
         if times is None:
             times = (self.samples + np.arange(len(packet.ppg))) / self.rate
         first = not self.samples and len(times)
+        if first:
+            self._begin = float(times[0])
         self.samples += len(times)
         results = self.feed.push(packet)
         af = self.af.push(packet) if self.af else []
         took = time.perf_counter() - arrived
-        said: dict[str, Any] = {"begin": float(times[0])} if first else {}
+        said: dict[str, Any] = {"begin": self._begin} if first else {}
         if len(times):
             self._now = float(times[-1])
             said["wave"] = {"t": _short(times, 4), "y": _significant(packet.ppg)}
         if results:
             said["results"] = [_row(result, took) for result in results]
-        if af or self.about["task"] == "af":
-            said["af"] = [_row(result, took) for result in af or results]
+        af = results if self.about["task"] == "af" else af
+        if af:
+            said["af"] = [_row(result, took) for result in af]
         beats = self._beats.push(times, packet.ppg)
         if beats["t"]:
             said["beats"] = beats
-        motion = self._motion(packet)
-        return {**said, **({"motion": motion} if motion else {}), "now": self._now}
+        motion = self._moved(packet, times)
+        if motion["t"]:
+            said["motion"] = motion
+        return {**said, "now": self._now}
 
-    def _motion(self, packet: Packet) -> Mapping[str, Any] | None:
-        """Mean deviation of the acceleration's size over the last second, in g, every `LOOK` s."""
+    def _start_anew(self) -> None:
+        self.samples, self.acc_samples, self._begin, self._now = 0, 0, 0.0, 0.0
+        self._beats, self._motion = Beats(self.rate), Motion(self.acc_rate or self.rate)
+
+    def _moved(self, packet: Packet, times: NDArray[np.float64]) -> dict[str, list[float | None]]:
         if packet.acc is None or self.acc_rate is None:
-            return None
-        self._acc = np.concatenate([self._acc, packet.acc])[-max(1, round(self.acc_rate)) :]
-        if self.samples / self.rate < self._next_motion:
-            return None
-        self._next_motion = self.samples / self.rate + LOOK
-        size = np.sqrt(np.square(self._acc, dtype=np.float64).sum(axis=1))
-        size = size[np.isfinite(size)]
-        moved = float(np.abs(size - size.mean()).mean()) if len(size) else math.nan
-        return {"t": [round(self._now, 4)], "g": _significant(np.array([moved]))}
+            return {"t": [], "g": []}
+        if packet.times is None or len(packet.acc) != len(times):  # it has a rate of its own
+            times = self._begin + (self.acc_samples + np.arange(len(packet.acc))) / self.acc_rate
+        self.acc_samples += len(packet.acc)
+        return self._motion.push(times, packet.acc)
+
+
+class Motion:
+    """Mean deviation of the acceleration's size over the last second, every `LOOK` s."""
+
+    def __init__(self, rate: float) -> None:
+        self.step, self.second = round(LOOK * rate), round(rate)
+        self._since = 0  # samples since the last one
+        self._size: NDArray[np.float64] = np.empty(0)
+
+    def push(self, times: NDArray[np.float64], acc: NDArray[np.float32]) -> dict[str, list[float | None]]:
+        """Times in s and deviations in g; `times` (m,) s of `acc` (m, 3) g."""
+        before = len(self._size)
+        size = np.concatenate([self._size, np.sqrt(np.square(acc, dtype=np.float64).sum(axis=1))])
+        found: dict[str, list[float | None]] = {"t": [], "g": []}
+        for end in range(before - self._since + self.step, len(size) + 1, self.step):
+            last = size[max(0, end - self.second) : end]
+            last = last[np.isfinite(last)]
+            moved = float(np.abs(last - last.mean()).mean()) if len(last) else math.nan
+            found["t"].append(round(float(times[end - 1 - before]), 4))
+            found["g"] += _significant(np.array([moved]))
+        self._since = (self._since + len(acc)) % self.step
+        self._size = size[-self.second :]
+        return found
 
 
 class Beats:

@@ -6,7 +6,7 @@ const FRAME = 80; // ms between drawings
 const NARROW = 720; // px, a phone
 const GOOD = 0.6; // quality from which the ribbon is green; below it a window that is valid is yellow
 const FIGURES = ["trace", "rate", "quality", "af", "motion"];
-const SOURCES = ["wave", "beats", "rows", "ribbon", "af", "motion"];
+const SOURCES = ["wave", "beats", "rows", "band", "ribbon", "af", "motion"];
 const GLYPHS = ["wave", "beat", "interval", "rate", "unsure", "af", "motion"];
 const COLOURS = ["paper", "card", "ink", "faint", "grid", "wave", "beat", "rate", "af", "motion", "good", "fair", "bad"];
 const byId = (id) => document.getElementById(id);
@@ -142,6 +142,23 @@ function holes(rows) {
   return out;
 }
 
+function band(rows) {
+  // The interval of rows that are valid. An area reaches across what is missing, so there it has no height.
+  const out = { t: [], low: [], high: [] };
+  const add = (row, low, high) => {
+    out.t.push(row.t * MS);
+    out.low.push(low);
+    out.high.push(high);
+  };
+  rows.forEach((row, i) => {
+    if (!row.valid) return;
+    if (!rows[i - 1]?.valid) add(row, row.hr_bpm, row.hr_bpm);
+    add(row, row.hr_lo, row.hr_hi);
+    if (!rows[i + 1]?.valid) add(row, row.hr_bpm, row.hr_bpm);
+  });
+  return out;
+}
+
 function draw() {
   dirty = false;
   tellNumbers();
@@ -162,12 +179,11 @@ function draw() {
   plot["rows source"].data = {
     t: rows.map((row) => row.t * MS),
     hr: rows.map((row) => valid(row, row.hr_bpm)),
-    low: rows.map((row) => valid(row, row.hr_lo)),
-    high: rows.map((row) => valid(row, row.hr_hi)),
     unsure: rows.map((row) => (row.valid ? NaN : row.hr_bpm ?? NaN)),
   };
-  const source = plot["rows source"].data;
-  fit(plot.rate.y_range, [...source.low, ...source.high, ...source.unsure], 0.15, 10);
+  const interval = band(rows);
+  plot["band source"].data = interval;
+  fit(plot.rate.y_range, [...interval.low, ...interval.high, ...plot["rows source"].data.unsure], 0.15, 10);
   const real = rows.filter((row) => row.quality !== undefined);
   plot["ribbon source"].data = {
     left: real.map((row, i) => Math.max(real[i - 1]?.t ?? 0, row.t - about.window) * MS),
@@ -283,7 +299,8 @@ function listen() {
       act();
     }
   });
-  byId("plots").addEventListener("pointermove", (event) => event.buttons && !paused && pause(true));
+  // Before Bokeh hears of it and keeps it to itself.
+  byId("plots").addEventListener("pointermove", (event) => event.buttons && !paused && pause(true), true);
 }
 
 // ---- life

@@ -48,8 +48,8 @@ def plots() -> dict[str, Any]:
         "t", "y", source=_source("wave", "t", "y"), line_width=1.8, line_join="round", name="wave glyph"
     )
     trace.scatter("t", "y", source=_source("beats", "t", "y"), size=8, line_width=0, name="beat glyph")
-    rows = _source("rows", "t", "hr", "low", "high", "unsure")
-    rate.varea("t", "low", "high", source=rows, fill_alpha=0.25, name="interval glyph")
+    rows, band = _source("rows", "t", "hr", "unsure"), _source("band", "t", "low", "high")
+    rate.varea("t", "low", "high", source=band, fill_alpha=0.25, name="interval glyph")
     rate.line("t", "hr", source=rows, line_width=2.2, line_join="round", name="rate glyph")
     rate.scatter("t", "unsure", source=rows, size=4, line_width=0, name="unsure glyph")
     ribbon = _source("ribbon", "left", "right", "top", "colour")

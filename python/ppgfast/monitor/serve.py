@@ -56,7 +56,8 @@ class Gate:
         self.token = None if is_local(host) else secrets.token_urlsafe(24)
         self.cookie = f"ppgfast_{port}"
         self.names = {f"{name}:{port}" for name in (host, "localhost", "127.0.0.1", "[::1]")}
-        shown = f"[{host}]" if ":" in host else host
+        everywhere = host in ("0.0.0.0", "::")
+        shown = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
         self.address = f"http://{shown}:{port}/" + (f"?token={self.token}" if self.token else "")
 
     def knows(self, given: str | None) -> bool:
