@@ -16,8 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
+import matplotlib
 import numpy as np
 import typer
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
@@ -29,6 +31,7 @@ from ppgfast.verbs.windows import cut, heart_rate
 from training.data.recording import Recording
 from training.data.registry import data_set
 from training.data.simulated import SimulateConfig
+from training.figures import COLOURS, STYLE
 from training.metrics import coverage_error
 from training.progress import write_atomically, write_json
 
@@ -40,7 +43,9 @@ NEAR = 5.0  # bpm
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 SIMULATED = {"daily": 30, "bed": 20, "treadmill": 10}  # people of each setting, apart from those of training
 SEED = 90
+CURVES = (COLOURS["distilled"], COLOURS["alone"], COLOURS["peak"])
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "quality.md"
+PICTURE = PAGE.parent / "images" / "quality.svg"
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,9 @@ def recordings(name: str, folder: Path) -> Iterator[Recording]:
     return (r for r in data.read(folder) if r.name not in data.exclude)
 
 
-def simulated() -> Iterator[Recording]:
+def simulated(seed: int = SEED) -> Iterator[Recording]:
     for setting, people in SIMULATED.items():
-        config = SimulateConfig(subjects=people, seconds=300, setting=setting, seed=SEED)
+        config = SimulateConfig(subjects=people, seconds=300, setting=setting, seed=seed)
         yield from data_set("simulated").read(config)
 
 
@@ -134,32 +139,38 @@ def fit(given: Floats, near: NDArray[np.bool_]) -> dict[str, Any]:
     return {name: np.round(value, 5).tolist() for name, value in digits.items()}
 
 
-def learn(run: dict[str, Any], data: Path) -> dict[str, Any]:
-    """The coefficients, from validation subjects of the run and simulated people, and what they come from."""
-    names = {name.removeprefix("cinc2015/") for name in run["subjects"]["validation"]}
-    patients = [r for r in recordings("cinc2015", data / "cinc2015") if r.name in names]
-    people = list(simulated())
-    parts = [windows_of(found, name) for name in MODELS for found in (patients, people)]
-    parts.append(windows_of(people, WITH_ACC))
-    everyone = joined(parts)
-    everyone = joined((everyone, everyone.alone))
+def patients(run: dict[str, Any], data: Path, part: str) -> list[Recording]:
+    """The CinC 2015 patients of a part of the run's split."""
+    names = {name.removeprefix("cinc2015/") for name in run["subjects"][part]}
+    return [r for r in recordings("cinc2015", data / "cinc2015") if r.name in names]
+
+
+def lesson(run: dict[str, Any], data: Path) -> Windows:
+    """What quality learns from: validation subjects of the run and simulated people, with neighbours and, as
+    often, without."""
+    known, people = patients(run, data, "validation"), list(simulated())
+    parts = [windows_of(found, name) for name in MODELS for found in (known, people)]
+    everyone = joined([*parts, windows_of(people, WITH_ACC)])
+    return joined((everyone, everyone.alone))
+
+
+def learn(run: dict[str, Any], everyone: Windows) -> dict[str, Any]:
+    """The coefficients and what they come from."""
+    people = f"{len(run['subjects']['validation'])} subjects, and {sum(SIMULATED.values())} simulated people"
     return {
         "signal": fit(everyone.looks, everyone.near),
         "answer": fit(np.column_stack([everyone.looks, everyone.answer]), everyone.near),
         "features": {"signal": SIGNAL, "answer": (*SIGNAL, *ANSWER)},
         "windows": len(everyone.error) // 2,
         "models": (*MODELS, WITH_ACC),
-        "data": f"cinc2015 (ODC-BY 1.0), {len(patients)} subjects, and {len(people)} simulated people",
+        "data": f"cinc2015 (ODC-BY 1.0), {people}",
     }
 
 
 def judged(run: dict[str, Any], data: Path) -> dict[str, Windows]:
     """Windows of people that nothing learned from."""
-    names = {name.removeprefix("cinc2015/") for name in run["subjects"]["test"]}
     return {
-        "CinC 2015, test": windows_of(
-            (r for r in recordings("cinc2015", data / "cinc2015") if r.name in names), MODELS[0]
-        ),
+        "CinC 2015, test": windows_of(patients(run, data, "test"), MODELS[0]),
         "BIDMC": windows_of(recordings("bidmc", data / "bidmc"), MODELS[0]),
         "SPC": windows_of(recordings("ieee_spc2015", data / "ieee_spc2015"), MODELS[0]),
         "SPC, accelerometer": windows_of(recordings("ieee_spc2015", data / "ieee_spc2015"), WITH_ACC),
@@ -207,6 +218,30 @@ def interval(found: dict[str, Windows]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def picture(found: dict[str, Windows]) -> Figure:
+    """A panel for each set: the error of the best windows against their share, and what a perfect order would
+    leave."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 2.8), layout="constrained")
+        for axes, (name, windows) in zip(figure.subplots(1, len(found)), found.items(), strict=True):
+            ways = {
+                "quality": -windows.quality,
+                "hr_std": windows.deviation,
+                "the error itself": np.abs(windows.error),
+            }
+            for (way, doubt), colour in zip(ways.items(), CURVES, strict=True):
+                share, error = coverage_error(windows.error, np.zeros(len(doubt)), doubt)
+                shown = np.searchsorted(share, np.linspace(0.1, 1.0, 91)).clip(max=len(share) - 1)
+                axes.plot(100 * share[shown], error[shown], color=colour, linewidth=1.6, label=way)
+            axes.set_title(f"{name} ({len(windows.error):,})")
+            axes.set_xlabel("windows kept, %")
+            axes.set_xlim(0, 100)
+            axes.set_ylim(bottom=0)
+        figure.axes[0].set_ylabel("mean absolute error, bpm")
+        figure.axes[0].legend(title="kept by")
+    return figure
+
+
 def put(page: str, name: str, text: str) -> str:
     """The page with what stands between the marks of `name` replaced."""
     start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
@@ -220,7 +255,7 @@ def main(
 ) -> None:
     """Fit the quality and write its page."""
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    write_json(FILE, learn(about, data))
+    write_json(FILE, learn(about, lesson(about, data)))
     coefficients.cache_clear()
     found = judged(about, data)
     page = PAGE.read_text(encoding="utf-8")
@@ -233,6 +268,8 @@ def main(
         page = put(page, name, text)
         print(text, end="\n\n")
     write_atomically(PAGE, lambda file: file.write(page.encode()))
+    figure = picture(found)
+    write_atomically(PICTURE, lambda file: figure.savefig(file, format="svg", metadata={"Date": None}))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The quality of `ppg_quality`: windows are those of training, fit and tables say what they should."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ import ppgfast
 from ppgfast.verbs.features import ANSWER, AROUND, SIGNAL, around, features
 from ppgfast.verbs.signal import signal_of
 from ppgfast.verbs.windows import cut
-from training import quality, verbs
+from training import quality, quality_trials
 from training.data.signal import bandpass, resample
 
 
@@ -69,14 +71,43 @@ def test_a_table_replaces_the_one_before():
     assert quality.put(page, "x", "new") == "a\n<!-- x:start -->\nnew\n<!-- x:end -->\nb"
 
 
-def test_beats_are_matched_behind_a_delay():
-    pulses = np.arange(10.0)
-    times = np.delete(pulses + 0.2, 4)
-    times = np.sort(np.append(times, 6.7))
-    pulse, beat = verbs.matched(times, pulses)
-    np.testing.assert_array_equal(np.flatnonzero(~pulse), [4])
-    np.testing.assert_array_equal(times[~beat], [6.7])
-    assert not verbs.matched(np.empty(0), pulses)[0].any()
+def test_the_picture_has_a_panel_for_each_set(monkeypatch):
+    found = windows(1000, seed=1)
+    monkeypatch.setattr(quality.Windows, "quality", property(lambda self: self.looks[:, 0]))
+    figure = quality.picture({"x": found, "y": found})
+    assert len(figure.axes) == 2
+    quality_, _, perfect = (line.get_ydata() for line in figure.axes[0].lines)
+    assert quality_[-1] == pytest.approx(np.abs(found.error).mean())
+    assert (perfect <= quality_ + 1e-9).all()
+
+
+def test_attempts_are_compared_on_the_same_draws():
+    found = replace(windows(600, seed=1), subject=np.repeat([f"s{i}" for i in range(6)], 100))
+    error = np.abs(found.error)
+    best, worst = quality_trials.area(-error, error), quality_trials.area(error, error)
+    assert best < error.mean() < worst
+    assert quality_trials.brier(found.near.astype(float), found.error) == 0.0
+    assert quality_trials.brier(np.full(600, 0.5), found.error) == 0.25
+    judges = {"half": lambda w: np.full(len(w.error), 0.5), "sure": lambda w: w.near.astype(float)}
+    rows = quality_trials.table(judges, {"x": found}, quality_trials.brier, 2).splitlines()
+    assert rows[0] == "| Brier score | x |"
+    assert rows[2:] == ["| half | 0.25 (0.25 to 0.25) |", "| sure | 0.00 (-0.25 to -0.25) |"]
+
+
+def test_waveforms_are_learned(monkeypatch):
+    monkeypatch.setattr(quality_trials, "EPOCHS", {"large": 1, "small": 5})
+    rng = np.random.default_rng(0)
+    plain = windows(640, seed=1)
+    wave = (
+        np.sin(np.arange(320) / 5.0)
+        + rng.standard_normal((640, 320)) * np.where(plain.near, 0.1, 2.0)[:, None]
+    )
+    found = replace(plain, ppg=wave.astype(np.float32))
+    large = quality_trials.trained("large", found)
+    small = quality_trials.trained("small", found, large)
+    seen = quality_trials.seen_by(small)(found)
+    assert seen.shape == (640, len(SIGNAL) + len(ANSWER) + 1)
+    assert np.corrcoef(seen[:, -1], found.near)[0, 1] > 0.8
 
 
 def test_bundled_coefficients_are_those_of_the_features():
