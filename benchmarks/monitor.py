@@ -1,13 +1,14 @@
-"""What the monitor costs while a browser looks at it: `python -m benchmarks.monitor [SECONDS]`.
+"""What the monitor costs while a browser looks at it: `python -m benchmarks.monitor [--update]`.
 
 A simulated walk at 128 Hz with the accelerometer is played in its own time. Processor time is that of the
-server's process, with and without a page open, and of `Model.stream` alone on the same packets.
+server's process, with and without a page open, and of `Model.stream` alone on the same packets. --update
+writes the table of docs/monitor.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,12 +16,17 @@ from pathlib import Path
 import numpy as np
 
 import ppgfast
+from benchmarks.cases import ROOT
+from benchmarks.machine import cpu_model
+from benchmarks.report import table
 from ppgfast.monitor.live import Feed, Options
 from ppgfast.monitor.source import TICK, Packet, played
 from tests.browser.monitor_page import RATE, chromium, missing, monitor, simulated
 
 MODELS = ("hr-tcn5k-acc-s8", "hr-gpt1m-s8")
-START = 5.0  # s that are not counted: the page loads
+LOADING = 5.0  # s that are not counted: the page loads
+PAGE = ROOT / "docs" / "monitor.md"
+START, END = "<!-- cost:start -->", "<!-- cost:end -->"
 
 
 def processor_time(process: int) -> float:
@@ -35,7 +41,7 @@ def served(walk: Path, model: str, seconds: float, *, looked_at: bool) -> float:
         if looked_at:
             page = browser.new_page(viewport={"width": 1280, "height": 760})
             page.goto(address)
-        time.sleep(START)
+        time.sleep(LOADING)
         before, begin = processor_time(process.pid), time.monotonic()
         time.sleep(seconds)
         share = (processor_time(process.pid) - before) / (time.monotonic() - begin)
@@ -64,17 +70,28 @@ def inference(walk: Path, model: str, seconds: float) -> float:
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each measurement")
+    parser.add_argument("--update", action="store_true", help="write what was measured")
+    arguments = parser.parse_args()
     lacking = missing()
     if lacking:
         raise SystemExit(f"this machine lacks {lacking}")
-    print(f"% of one core at {RATE} Hz | no page | a page | Model.stream alone")
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        walk = simulated(Path(folder), seconds=seconds + 30)
+        walk = simulated(Path(folder), seconds=arguments.seconds + 60)
         for model in MODELS:
-            shares = [served(walk, model, seconds, looked_at=looked_at) for looked_at in (False, True)]
-            shares.append(inference(walk, model, seconds))
-            print(model, *(f"{100 * share:.2f}" for share in shares), sep=" | ", flush=True)
+            shares = [
+                served(walk, model, arguments.seconds, looked_at=looked_at) for looked_at in (False, True)
+            ]
+            shares.append(inference(walk, model, arguments.seconds))
+            rows.append([f"`{model}`", *(f"{100 * share:.2f} %" for share in shares)])
+            print(*rows[-1], flush=True)
+    header = ["of one core, at 128 Hz", "no page open", "a page open", "`Model.stream` alone"]
+    text = f"{table(header, rows)}\n\n{cpu_model()}, {arguments.seconds:g} s each."
+    if arguments.update:
+        before, rest = PAGE.read_text(encoding="utf-8").split(START)
+        PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

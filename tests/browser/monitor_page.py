@@ -57,7 +57,7 @@ def monitor(*arguments: Any, **process: Any) -> Iterator[tuple[str, subprocess.P
             started.terminate()
 
 
-def simulated(folder: Path, *, seconds: float, bad: float = 54.0, seed: int = 4) -> Path:
+def simulated(folder: Path, *, seconds: float, bad: float = 20.0, seed: int = 4) -> Path:
     """A walk at 128 Hz with the accelerometer of the same arm; from `bad` s on 8 s without a pulse to see."""
     made = ppgfast.ppg_simulate(duration=seconds, sampling_rate=RATE, seed=seed, motion="walk", heart_rate=75)
     signal = made.signal.copy()
