@@ -11,9 +11,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -23,7 +22,6 @@ import ppgfast
 from ppgfast.verbs.guard import KINDS, examine
 from ppgfast.verbs.signal import RATES, Signal, signal_of
 from training.data.recording import Recording
-from training.progress import write_atomically
 from training.quality import put, recordings, simulated
 
 Floats = NDArray[np.float64]
@@ -119,16 +117,10 @@ def main(
         "detected": lambda: detected(people),
         "real-beats": lambda: real_beats(sets),
     }
-    page = PAGE.read_text(encoding="utf-8")
     for name in only or tables:
         text = tables[name]()
-        page = put(page, name, text)
         print(text, end="\n\n", flush=True)
-        write_atomically(PAGE, partial(_write, page.encode()))
-
-
-def _write(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
+        PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), name, text), encoding="utf-8")
 
 
 if __name__ == "__main__":
