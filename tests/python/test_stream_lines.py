@@ -178,6 +178,7 @@ def test_a_missing_sample_keeps_its_place_in_time():
         (b"", "the input ended before the first sample"),
         (b"1\n2\n", "the lines hold no time: state --sampling-rate"),
         (b"0,1\n1,2\n", "time stamps do not tell a rate"),
+        (b"7,1\n" * 20_000, "time stamps do not tell a rate"),
         (b"".join(b"%d,1\n" % (20 * k) for k in range(200)), "0.05 Hz, .* with --time-unit"),
     ],
 )

@@ -77,6 +77,7 @@ function tellAbout(said) {
   about = said;
   byId("source").textContent = `${said.source}, ${said.model}, ${said.sampling_rate} Hz`;
   document.title = `${said.source} · ppgfast monitor`;
+  document.body.dataset.task = said.task;
   byId("hr-card").hidden = said.task !== "hr";
   byId("af-card").hidden = !said.af;
   byId("motion-card").hidden = !said.motion;
@@ -84,6 +85,7 @@ function tellAbout(said) {
   if (!view) return;
   plot.rate.visible = said.task === "hr";
   plot.af.visible = said.af;
+  plot.af.below[0].visible = said.task === "af"; // the time below it, where the rate's is not
   plot.motion.visible = said.motion;
 }
 
@@ -110,6 +112,7 @@ function tellNumbers() {
   byId("latency").textContent = fixed(row?.latency_ms, 2);
   const af = kept.af[kept.af.length - 1];
   byId("af").textContent = fixed(af?.af_probability, 2);
+  byId("af-note").textContent = !af || af.valid ? "probability" : af.reason.replace("_", " ");
   byId("af-card").classList.toggle("unsure", !af?.valid);
   byId("motion").textContent = fixed(kept.motion.g[kept.motion.g.length - 1], 3);
 }

@@ -26,6 +26,7 @@ PATIENCE = 0.2  # s that a look for samples of a Lab Streaming Layer stream take
 JITTER = 0.1  # s by which a time stamp may run back; more, and the clock was set
 SLOWEST, FASTEST = 20.0, 500.0  # Hz, of what a stream takes
 SEEN = 2.0  # s of time stamps from which a rate that nobody stated is found
+MOST = 10_000  # lines that are looked at for it: time stamps may stand still
 
 Complain = Callable[[str], None]
 
@@ -120,7 +121,7 @@ def text(data: Iterator[bytes], *, sampling_rate: float | None, wanted: Wanted, 
         if lines.layout and lines.layout.time is None and rate is None:
             break
         times = [row.time for row in rows if math.isfinite(row.time)]
-        if rows and (rate or (times and times[-1] - times[0] > SEEN)):
+        if rows and (rate or len(rows) > MOST or (times and times[-1] - times[0] > SEEN)):
             ended = False
             break
     if ended:
