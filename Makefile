@@ -5,6 +5,8 @@
 #   make test-browser   the monitor's page in a real browser (SCREENSHOTS=1 makes those of the documentation)
 #   make bench  speed, beside PyTorch and beside the runtimes that `make bench-peers` installs
 #   make bench-arm   instructions and modelled cycles on 64-bit ARM, against the committed ones (UPDATE=1 writes them)
+#   make docs   the documentation as a site, in build/docs
+#   make tutorials   runs what docs/tutorials show (UPDATE=1 writes what came out)
 #   make wheel  a wheel for this machine, held to its sizes, tested in an empty environment
 #   make wheel-aarch64   a wheel for 64-bit ARM Linux, tested under qemu
 #   make lint   formatting, style, types
@@ -28,7 +30,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 export CTEST_PARALLEL_LEVEL = $(JOBS)
 
 .PHONY: demo test test-cpp test-python test-arm test-mcu test-old-cpus test-browser sanitize bench bench-arm bench-peers \
-  wheel wheel-aarch64 lint format clean
+  docs tutorials wheel wheel-aarch64 lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m training.demo $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
@@ -83,6 +85,13 @@ bench-arm: $(VENV)/installed
 	$(BIN)/cmake --preset aarch64
 	$(BIN)/cmake --build --preset aarch64 --target ppgfast_static
 	$(BIN)/python -m benchmarks.arm build/aarch64 $(if $(UPDATE),--update)
+
+# Warnings are errors, among them a link inside the pages that leads nowhere.
+docs: $(VENV)/installed
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env -d build/doctrees docs build/docs
+
+tutorials: $(VENV)/installed
+	UPDATE=$(UPDATE) $(BIN)/python -m pytest --durations=5 docs/tutorials
 
 wheel: $(VENV)/installed
 	cmake/wheel.sh $(abspath $(BIN)/python)
