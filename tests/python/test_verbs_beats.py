@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ppgfast
-from ppgfast.simulate import Sensor
+from ppgfast.simulate import Sensor, random_subject
 
 RATE = 64.0
 
@@ -99,3 +99,14 @@ def test_heights_follow_the_gain():
     one, ten = (ppgfast.ppg_peaks(gain * made.signal, sampling_rate=RATE) for gain in (1.0, 10.0))
     np.testing.assert_allclose(ten["height"], 10 * one["height"], rtol=1e-3)
     np.testing.assert_allclose(ten["t"], one["t"], atol=1e-4)
+
+
+def test_a_strong_dicrotic_wave_is_no_beat():
+    """One of the simulated people had two beats for most pulses, which made 60 bpm of heart rate 120."""
+    person = random_subject(7002, duration=180, setting="daily", rhythm="sinus")
+    made = person.simulate(duration=180, sampling_rate=RATE, seed=2)
+    beats = ppgfast.ppg_peaks(made.signal, sampling_rate=RATE, polarity="auto")
+    first = (beats["t"] > 1) & (beats["t"] < 12)
+    pulses = (made.pulse_times > 1) & (made.pulse_times < 12)
+    assert abs(first.sum() - pulses.sum()) <= 1
+    assert np.nanmin(beats["interval"][first]) > 0.8

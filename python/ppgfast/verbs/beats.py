@@ -22,6 +22,7 @@ HIGHEST_RATE = 125.0  # Hz at which beats are looked for; their times are finer,
 UPSTROKE, BEAT = 0.11, 0.67  # s, lengths of the two averages
 SHARE = 0.05  # of the usual long one, by which the short one must be above it
 SHORTEST = 0.27  # s between beats: 222 bpm
+DICROTIC, FAINT = 0.5, 0.2  # s and share: so soon behind a peak, so much lower a climb is its dicrotic wave
 LOCAL = (
     9  # intervals, of which a shorter one than `min_interval` of the median counts as two halves of a beat
 )
@@ -70,6 +71,8 @@ def beats(signal: Signal, info: dict[str, Any], min_interval: float = 0.5) -> Ta
     at, climb = _peaks(x, rate)
     kept = signal.bad[np.clip(np.rint(at / rate * signal.rate).astype(np.int64), 0, len(signal.bad) - 1)] == 0
     at, climb = at[kept], climb[kept]
+    echo = np.append(False, (np.diff(at) < DICROTIC * rate) & (climb[1:] < FAINT * climb[:-1]))[: len(at)]
+    at, climb = at[~echo], climb[~echo]
     for _ in range(3):
         weak = _halves(at / rate, climb, min_interval)
         if not weak.any():
