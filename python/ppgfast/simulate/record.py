@@ -135,7 +135,10 @@ def ppg_simulate(
     pulse, respiration, sensor : parameter groups; None takes their defaults.
     motion : an activity ("rest", "gestures", "walk", "run"), a schedule of them, or a `Motion`.
 
-    Raises ValueError or TypeError that names a value outside its range, and the range.
+    Raises
+    ------
+    TypeError, ValueError
+        that name a value outside its range, and the range.
     """
     check_number("duration", duration, 1.0, 1e6, "s")
     check_number("sampling_rate", sampling_rate, 10.0, 2000.0, "Hz")
