@@ -74,3 +74,7 @@ def __getattr__(name: str) -> object:
     if name in __all__:
         return getattr(import_module("ppgfast.verbs"), name)
     raise AttributeError(f"module 'ppgfast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

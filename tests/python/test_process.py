@@ -87,6 +87,10 @@ def test_every_public_name_resolves():
     assert run(code) == "True"
 
 
+def test_a_shell_completes_every_public_name():
+    assert set(ppgfast.__all__) <= set(dir(ppgfast))
+
+
 def test_an_unknown_name_is_an_attribute_error():
     import ppgfast
 
