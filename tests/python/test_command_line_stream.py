@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from ppgfast.cli.app import app
 
 RATE = 50
 COMMAND = [sys.executable, "-m", "ppgfast", "stream"]
+BUFFERED = {**os.environ, "PYTHONUNBUFFERED": ""}  # as in a user's shell
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +117,14 @@ def test_each_result_comes_as_soon_as_it_is_known_and_ctrl_c_ends_with_130(lines
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env=BUFFERED,
     ) as process:
         process.stdin.write(lines[: len(lines) // 2])
         process.stdin.flush()
+        late = threading.Timer(20, process.kill)
+        late.start()
         head = [process.stdout.readline() for _ in range(3)]
+        late.cancel()
         assert head[0].startswith(b"t_start,t_end,")
         assert head[2].count(b",") == head[0].count(b",")
         process.send_signal(signal.SIGINT)
@@ -132,6 +138,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(lines):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env=BUFFERED,
     ) as process:
         process.stdout.close()
         process.stdin.write(lines)

@@ -80,7 +80,7 @@ async def listen(port, until, **headers):
     client = await websocket_connect(request)
     said = []
     while not said or said[-1].get("status") != until:
-        text = await asyncio.wait_for(client.read_message(), 10)
+        text = await asyncio.wait_for(client.read_message(), 30)
         if text is None:
             break
         said += json.loads(text)

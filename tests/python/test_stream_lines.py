@@ -1,6 +1,7 @@
 """Samples as text: every line that can be read is, every other is named, and nothing else happens."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -112,6 +113,12 @@ def test_complaints_and_memory_are_limited():
     assert math.isnan(rows[5][1])
     assert rows[6][1] == 2
     assert len(said) == 2
+    lines = Lines(Wanted(), said.append)
+    tracemalloc.start()
+    for _ in range(100):
+        lines.feed(b"y" * LONGEST)
+    assert tracemalloc.get_traced_memory()[0] < 10 * LONGEST
+    tracemalloc.stop()
 
 
 @given(
