@@ -88,8 +88,9 @@ def monitor(
         try:
             from ppgfast.monitor.serve import serve
         except ModuleNotFoundError as error:
+            missing = (error.name or "").split(".")[0]
             raise ModuleNotFoundError(
-                f"this needs {error.name}: pip install 'ppgfast[monitor]', in a checkout '.[monitor]'"
+                f"this needs {missing}: pip install 'ppgfast[monitor]', in a checkout '.[monitor]'"
             ) from None
         network = ppgfast.load(model)
         fibrillation = None if af_model is None else ppgfast.load(af_model)

@@ -1,0 +1,71 @@
+"""`ppgfast monitor` as a shell starts it: what it says and how it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import ppgfast
+from ppgfast.cli.app import app
+
+
+def call(*arguments, status):
+    done = CliRunner().invoke(app, ["monitor", *map(str, arguments)], input=b"x\n" * 200)
+    assert done.exit_code == status, (done.output, done.exception)
+    return done.stderr
+
+
+@pytest.fixture
+def wrist(tmp_path):
+    made = ppgfast.ppg_simulate(duration=12, sampling_rate=50, seed=1)
+    np.savez(tmp_path / "wrist.npz", signal=made.signal, sampling_rate=50)
+    return tmp_path / "wrist.npz"
+
+
+def test_without_bokeh_there_is_one_sentence(monkeypatch, wrist):
+    monkeypatch.setitem(sys.modules, "tornado", None)
+    for name in [name for name in sys.modules if name.startswith(("ppgfast.monitor.serve", "tornado."))]:
+        monkeypatch.delitem(sys.modules, name)
+    assert "this needs tornado: pip install 'ppgfast[monitor]'" in call(wrist, status=1).replace("\n", " ")
+
+
+@pytest.fixture
+def web():
+    pytest.importorskip("bokeh", reason="needs Bokeh: pip install 'ppgfast[monitor]'")
+
+
+@pytest.mark.usefixtures("web")
+def test_what_cannot_be_shown_is_one_sentence_and_1(tmp_path, wrist):
+    assert "no.csv" in call(tmp_path / "no.csv", "--port", 0, status=1)
+    assert "wrist.npz has none: add ax,ay,az" in call(
+        wrist, "--model", "hr-tcn5k-acc-s8", "--port", 0, status=1
+    )
+    assert "expected one of s, ms, us, ns" in call(wrist, "--time-unit", "h", status=2)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} of 127.0.0.1 cannot be opened" in call(wrist, "--port", port, status=1)
+
+
+@pytest.mark.usefixtures("web")
+def test_it_says_its_address_at_once_and_stays_until_ctrl_c(wrist):
+    command = [sys.executable, "-m", "ppgfast", "monitor", str(wrist), "--speed", "0", "--port", "0"]
+    for extra in ([], ["--json"]):
+        with subprocess.Popen(
+            [*command, *extra],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+        ) as process:
+            line = process.stdout.readline().decode()
+            address = json.loads(line)["address"] if extra else line.split()[0]
+            port = int(address.removeprefix("http://127.0.0.1:").strip("/"))
+            socket.create_connection(("127.0.0.1", port)).close()
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=20) == (b"", b"")
+            assert process.returncode == 130
