@@ -22,7 +22,7 @@ HIGHEST_RATE = 125.0  # Hz at which beats are looked for; their times are finer,
 UPSTROKE, BEAT = 0.11, 0.67  # s, lengths of the two averages
 SHARE = 0.05  # of the usual long one, by which the short one must be above it
 SHORTEST = 0.27  # s between beats: 222 bpm
-DICROTIC, FAINT = 0.5, 0.2  # s and share: so soon behind a peak, so much lower a climb is its dicrotic wave
+DICROTIC, FAINT = 0.42, 0.15  # s and share: so soon behind a peak, so much lower a climb is its dicrotic wave
 LOCAL = (
     9  # intervals, of which a shorter one than `min_interval` of the median counts as two halves of a beat
 )
