@@ -10,7 +10,6 @@ does, window by window. Times are those of the processor, on one thread.
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -32,12 +31,12 @@ from training.data.recording import Recording
 from training.metrics import bootstrap, spectral_peak
 from training.quality import patients, put, recordings
 from training.verbs import PAGE
+from training.verbs_day import HEARTPY_BAND, peaks_kept
 
 Floats = NDArray[np.float64]
 Answer = Callable[[Recording, Windows], Floats]  # of every window, bpm, NaN where it gives none
 
 WINDOW = 8.0  # s
-HEARTPY_BAND = (0.7, 3.5)  # Hz, of HeartPy's own example of a wearable's PPG
 OURS = "hr-tcn5k-s8, tracked"
 DRAWS = 1000
 LATEST = 0.6  # s by which a beat can come behind the foot of its pulse
@@ -58,7 +57,7 @@ def neurokit(recording: Recording, windows: Windows) -> Floats:
 
 def heartpy(recording: Recording, windows: Windows) -> Floats:
     """Of the whole recording: the mean interval between beats of each window that HeartPy accepts."""
-    times, accepted = _heartpy_beats(recording.ppg[0], recording.sampling_rate)
+    times, accepted = peaks_kept(recording.ppg[0], recording.sampling_rate)
     steps, good = np.diff(times), accepted[1:] & accepted[:-1]
     out = np.full(len(windows.start), np.nan)
     for k, start in enumerate(windows.start):
@@ -82,15 +81,6 @@ def heartpy_by_window(recording: Recording, windows: Windows) -> Floats:
         except hp.exceptions.BadSignalWarning:
             continue
     return out
-
-
-def _heartpy_beats(ppg: Floats, rate: float) -> tuple[Floats, NDArray[np.bool_]]:
-    """Times (s) of the peaks, and which of them HeartPy keeps."""
-    import heartpy as hp
-
-    clean = hp.filter_signal(ppg, HEARTPY_BAND, rate, order=3, filtertype="bandpass")
-    found = hp.process(clean, rate)[0]
-    return np.asarray(found["peaklist"]) / rate, np.asarray(found["binary_peaklist"]) == 1
 
 
 def peak(recording: Recording, windows: Windows) -> Floats:
@@ -219,7 +209,7 @@ def neurokit_beats(ppg: Floats, rate: float) -> Floats:
 
 
 def heartpy_beats(ppg: Floats, rate: float) -> Floats:
-    times, accepted = _heartpy_beats(ppg, rate)
+    times, accepted = peaks_kept(ppg, rate)
     return times[accepted]
 
 
@@ -281,34 +271,12 @@ def _off(times: Floats, pulses: Floats, whole: Callable[[Floats], NDArray[np.boo
     return np.abs(np.diff(times)[both] - true[at[1:][both] - 1])
 
 
-def one_day(method: str, limit: int) -> None:
-    """Print what 24 h at 64 Hz cost this process: s of the processor, and peak memory in MiB; the system
-    ends it after `limit` s."""
-    from ppgfast.simulate import random_subject
-
-    warnings.simplefilter("ignore")
-    hour = random_subject(3, duration=3600).simulate(duration=3600, sampling_rate=64, seed=3).signal
-    day = np.tile(hour, 24).astype(np.float64)
-    start = time.process_time()
-    resource.setrlimit(resource.RLIMIT_CPU, (int(start) + limit, resource.RLIM_INFINITY))
-    if method == "NeuroKit2":
-        import neurokit2 as nk
-
-        nk.ppg_process(day, sampling_rate=64)
-    elif method == "HeartPy":
-        _heartpy_beats(day, 64.0)
-    else:
-        ppgfast.ppg_process(day, sampling_rate=64, model=method)
-    mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps([time.process_time() - start, mebibytes]))
-
-
 def day(limit: int) -> str:
     """Markdown: each program alone in a process with the same 24 h."""
     lines = [["24 h at 64 Hz, 5,529,600 samples", "s", "peak memory, MiB"], ["---", "---:", "---:"]]
     for method in ("hr-tcn5k-s8", "hr-gpt50k-s8", "hr-gpt1m-s8", "NeuroKit2", "HeartPy"):
-        code = f"from training.verbs_peers import one_day; one_day({method!r}, {limit})"
-        made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "training.verbs_day", method, str(limit)]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
         name = f"`ppg_process`, `{method}`" if method.startswith("hr-") else method
         if made.returncode:
             late = made.returncode == -signal.SIGXCPU
