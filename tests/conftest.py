@@ -1,12 +1,35 @@
 """Fixtures for what does not live in the repository: real recordings and reference numbers."""
 
 import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Shells start background jobs with SIGINT ignored, and programs under test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def started():
+    """`with started(command, **options of Popen) as process`: pipes to it, and an end when the test ends."""
+
+    @contextmanager
+    def start(command: list[str], **options) -> Iterator[subprocess.Popen]:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, **{**pipes, **options}) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    return start
 
 
 def _outside(variable: str, default: Path) -> Path | None:

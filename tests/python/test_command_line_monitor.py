@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 
 import numpy as np
@@ -53,19 +52,14 @@ def test_what_cannot_be_shown_is_one_sentence_and_1(tmp_path, wrist):
 
 
 @pytest.mark.usefixtures("web")
-def test_it_says_its_address_at_once_and_stays_until_ctrl_c(wrist):
+def test_it_says_its_address_at_once_and_stays_until_ctrl_c(wrist, started):
     command = [sys.executable, "-m", "ppgfast", "monitor", str(wrist), "--speed", "0", "--port", "0"]
     for extra in ([], ["--json"]):
-        with subprocess.Popen(
-            [*command, *extra],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONUNBUFFERED": ""},
-        ) as process:
+        with started([*command, *extra], env={**os.environ, "PYTHONUNBUFFERED": ""}) as process:
             line = process.stdout.readline().decode()
             address = json.loads(line)["address"] if extra else line.split()[0]
             port = int(address.removeprefix("http://127.0.0.1:").strip("/"))
             socket.create_connection(("127.0.0.1", port)).close()
             process.send_signal(signal.SIGINT)
-            assert process.communicate(timeout=20) == (b"", b"")
+            assert process.communicate(timeout=60) == (b"", b"")
             assert process.returncode == 130

@@ -111,24 +111,19 @@ def test_a_bad_line_is_named_and_makes_a_gap(lines):
     assert {row["reason"] for row in rows(out) if float(row["t_end"]) > 14} >= {"gap"}
 
 
-def test_each_result_comes_as_soon_as_it_is_known_and_ctrl_c_ends_with_130(lines):
-    with subprocess.Popen(
-        [*COMMAND, "--sampling-rate", str(RATE)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=BUFFERED,
-    ) as process:
+def test_each_result_comes_as_soon_as_it_is_known_and_ctrl_c_ends_with_130(lines, started):
+    command = [*COMMAND, "--sampling-rate", str(RATE)]
+    with started(command, stdin=subprocess.PIPE, env=BUFFERED) as process:
         process.stdin.write(lines[: len(lines) // 2])
         process.stdin.flush()
-        late = threading.Timer(20, process.kill)
+        late = threading.Timer(60, process.kill)
         late.start()
         head = [process.stdout.readline() for _ in range(3)]
         late.cancel()
         assert head[0].startswith(b"t_start,t_end,")
         assert head[2].count(b",") == head[0].count(b",")
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (130, b"")
 
 
