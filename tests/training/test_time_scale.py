@@ -8,7 +8,7 @@ import torch
 from conftest import QUIET, moving, tiny_windows
 
 from training import checkpoint, inputs
-from training.config import ConfigError, DistillConfig, FinetuneConfig, digest
+from training.config import ConfigError, DistillConfig, FinetuneConfig
 from training.data.signal import resample
 from training.distill import Distillation, distill, open_teacher, teacher_identity
 from training.finetune import finetune
@@ -128,12 +128,3 @@ def test_a_store_knows_the_windows_as_they_are_alone(tiny_hr, tmp_path):
     off = {"feature": 0, "morphology": 0, "rhythm": 0}
     with pytest.raises(ConfigError, match=r"with a store augment\.time_scale must be 1"):
         distill(config_of(tiny_hr, store, tmp_path / "run", losses=off), QUIET)
-
-
-def test_copies_that_are_not_made_are_no_part_of_what_a_run_is(tmp_path):
-    hashes = {
-        digest(config_of(tmp_path, tmp_path, tmp_path, copies=n, augment={"time_scale": scale}))
-        for scale in (1.0, 1.3)
-        for n in (2, 4)
-    }
-    assert len(hashes) == 3
