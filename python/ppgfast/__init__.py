@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ppgfast._core import __version__
-from ppgfast.errors import ModelFileError, RecordingError
+from ppgfast.errors import ModelFileError, RecordingError, SignalWarning
 from ppgfast.model import Model, cpu, load
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ppgfast.simulate import Simulation, ppg_simulate
     from ppgfast.verbs import (
         Finding,
-        SignalWarning,
         Table,
         ppg_af,
         ppg_check,

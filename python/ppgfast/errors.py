@@ -1,4 +1,4 @@
-"""Exceptions that ppgfast raises beyond the built-in ones."""
+"""Exceptions and warnings that ppgfast raises beyond the built-in ones."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ class ModelFileError(ValueError):
         self.status = status
         self.offset = offset
         self.name = name
+
+
+class SignalWarning(UserWarning):
+    """A PPG that is probably not what the caller says it is; ``info["findings"]`` of a verb and
+    ``metadata["notes"]`` of a recording tell the same."""
 
 
 class RecordingError(ValueError):

@@ -131,7 +131,9 @@ def test_a_rate_given_keeps_the_times_that_agree_with_it_and_their_gaps(tmp_path
         assert got.sampling_rate == rate
         np.testing.assert_allclose(got.timestamps, times, atol=1e-12)
         assert got.metadata["notes"] == []
-    got = ppgfast.read(path, sampling_rate=50)
+    with pytest.warns(ppgfast.SignalWarning, match=r"a\.csv: sampling_rate is 50 Hz.*run at 64 Hz") as caught:
+        got = ppgfast.read(path, sampling_rate=50)
+    assert caught[0].filename == __file__
     assert (got.sampling_rate, got.timestamps) == (50, None)
     assert got.metadata["notes"] == ["times not used: they run at 64 Hz, not at the given 50 Hz"]
 

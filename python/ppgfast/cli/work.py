@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -90,7 +91,10 @@ def read(
 ) -> ppgfast.Recording:
     """A file, with what the command line says of it."""
     axes = [name.strip() for name in acc_columns.split(",")] if acc_columns else None
-    return ppgfast.read(path, sampling_rate=sampling_rate, column=column, acc_columns=axes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ppgfast.SignalWarning)
+        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+        return ppgfast.read(path, sampling_rate=sampling_rate, column=column, acc_columns=axes)
 
 
 class _Worker:

@@ -57,6 +57,7 @@ class Assembler:
     def __init__(self, file: str, content: Content, wanted: Wanted) -> None:
         self.file, self.content, self.wanted = file, content, wanted
         self.notes = list(content.notes)
+        self.doubt: str | None = None  # about what the caller said
         self._time = names.time_channel(content.channels) if content.table else None
         self._table: dict[int, Timing] = {}
 
@@ -170,7 +171,7 @@ class Assembler:
         return Timing(float(rate), found.times, found.start, found.date)
 
     def _at(self, channel: Channel, rate: float) -> Timing:
-        """The rate that the caller gave, with the file's times where they agree with it, else with a note."""
+        """The rate that the caller gave, with the file's times where they agree with it, else a note."""
         try:
             found = self._stated_times(channel)
         except RecordingError as error:
@@ -182,6 +183,10 @@ class Assembler:
         if abs(found.rate / rate - 1) > MISMATCH:
             self.notes.append(
                 f"times not used: they run at {found.rate:.4g} Hz, not at the given {rate:g} Hz"
+            )
+            self.doubt = (
+                f"{self.file}: sampling_rate is {rate:g} Hz, which is believed, but its times run at "
+                f"{found.rate:.4g} Hz: correct it, or leave it out"
             )
             return Timing(rate, None, channel.start, found.date)
         return Timing(rate, found.times, found.start, found.date)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ppgfast._core import __version__
-from ppgfast.errors import RecordingError
+from ppgfast.errors import RecordingError, SignalWarning
 
 from .assemble import Assembler, Wanted
 from .recording import Content, Recording
@@ -94,7 +94,7 @@ def read(
     ----------
     path : the file; its content decides what it is, whatever its name says.
     sampling_rate : Hz, to be believed over the file. Needed where the file does not tell: there is no
-        default.
+        default. A `SignalWarning` says that the file's times run at another rate.
     column : name or index of the PPG, where names do not tell or tell wrong.
     acc_columns : names of the accelerometer's x, y and z axis.
     max_bytes : the most that may be unpacked or read into memory.
@@ -123,7 +123,10 @@ def read(
             _require(library, kind)
         reader: Callable[[Path, str, int], Content] = import_module(f"ppgfast.io.{module}").content
         content = reader(source, kind, max_bytes)
-        parts = Assembler(source.name, content, wanted).parts()
+        assembler = Assembler(source.name, content, wanted)
+        parts = assembler.parts()
+    if assembler.doubt is not None:
+        warnings.warn(assembler.doubt, SignalWarning, stacklevel=2)
     parts["metadata"] = {
         "file": source.name,
         "format": content.format,
@@ -206,13 +209,15 @@ def _checked(sampling_rate: Any, column: Any, acc_columns: Any) -> Wanted:
 
 
 def _existing(path: Path) -> Path:
+    if path.is_dir():
+        raise RecordingError(f"{path}: it is a folder, expected a file: name its files, {path / '*'}")
     header = path.with_name(path.name + ".hea")
     if not path.exists() and header.is_file():  # a WFDB record, named as its own tools name it
         path = header
     if not path.exists():
         raise RecordingError(f"{path}: there is no such file")
     if not path.is_file():
-        raise RecordingError(f"{path.name}: it is a folder or a device, expected a file: name one file")
+        raise RecordingError(f"{path.name}: it is a device, expected a file: name one file")
     return path
 
 

@@ -1,7 +1,7 @@
 """The verbs: arrays in, tables out."""
 
 from .beats import ppg_peaks
-from .guard import Finding, SignalWarning, ppg_check
+from .guard import Finding, ppg_check
 from .plot import ppg_plot
 from .process import ppg_clean, ppg_process
 from .rate import ppg_af, ppg_quality, ppg_rate
@@ -9,7 +9,6 @@ from .table import Table
 
 __all__ = [
     "Finding",
-    "SignalWarning",
     "Table",
     "ppg_af",
     "ppg_check",

@@ -16,10 +16,6 @@ from .features import repetition, shape
 from .signal import REASONS, Array, Bools, Floats, Signal, Singles, acceleration_of, filtered, signal_of
 
 
-class SignalWarning(UserWarning):
-    """A PPG that is probably not what the caller says it is; ``info["findings"]`` tells the same."""
-
-
 class Finding(NamedTuple):
     """One thing that was noticed.
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ppgfast.bundled import models
+from ppgfast.errors import SignalWarning
 from ppgfast.model import Model
 
-from .guard import Finding, SignalWarning, examine, examine_acceleration, too_short
+from .guard import Finding, examine, examine_acceleration, too_short
 from .quality import quality
 from .signal import Array, Floats, Signal, acceleration_of, number, signal_of
 from .table import Table
