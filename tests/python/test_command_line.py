@@ -209,6 +209,16 @@ def test_lost_samples_and_options_survive_a_conversion(tmp_path):
     assert "a.csv: no single column says PPG" in err
 
 
+@pytest.mark.parametrize("arguments", [("convert", "{}", "{}"), ("report", "{}", "--out", "{}")])
+def test_a_recording_is_never_written_over(arguments, tmp_path):
+    path = WRITERS["npz"](tmp_path)
+    before = path.read_bytes()
+    (tmp_path / "same.npz").symlink_to(path)
+    command = [part.format(path if i == 1 else tmp_path / "same.npz") for i, part in enumerate(arguments)]
+    assert "would be written over" in " ".join(call(*command, status=2)[1].split())
+    assert path.read_bytes() == before
+
+
 def test_without_typer_there_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "typer", None)
     for name in [name for name in sys.modules if name.startswith("ppgfast.cli.")]:

@@ -6,6 +6,7 @@ import struct
 import tracemalloc
 import zipfile
 import zlib
+from pathlib import Path
 
 import fastavro
 import h5py
@@ -56,9 +57,10 @@ def test_what_is_no_recording_is_named(data, match, tmp_path):
 
 def test_what_is_no_file_is_named(tmp_path):
     refused(tmp_path / "nowhere.csv", "there is no such file")
-    refused(tmp_path, "a folder or a device")
+    for folder in (tmp_path, Path("."), Path(".."), Path("/")):
+        refused(folder, r"it is a folder, expected a file: name its files, .*\*$")
     os.mkfifo(tmp_path / "pipe")
-    refused(tmp_path / "pipe", "a folder or a device")
+    refused(tmp_path / "pipe", "it is a device")
     with pytest.raises(TypeError, match="expected the path of a file"):
         ppgfast.read(3)
 

@@ -39,6 +39,7 @@ def convert(
     NPZ keeps the accelerometer at its own rate; CSV and Parquet have one row per sample of the PPG, with the
     accelerometer on straight lines between its samples."""
     writer = _writer(out)
+    keep(file, out)
     with plain_errors():
         recording = read(file, sampling_rate, column, acc_columns)
         start = recording.metadata["start"]
@@ -105,6 +106,12 @@ def _summary(recording: Recording) -> dict[str, Any]:
         "acc_rate": recording.acc_rate,
         **recording.metadata,
     }
+
+
+def keep(file: Path, out: Path) -> None:
+    """A recording is never written over by what is made of it."""
+    if file.exists() and out.exists() and out.samefile(file):
+        raise usage(f"the recording {file.name} would be written over by what is made of it: name another file")
 
 
 def _writer(out: Path) -> Any:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import ppgfast
 
-from .files import Acc, Column, Rate
+from .files import Acc, Column, Rate, keep
 from .models import MODEL, model_file
 from .output import Json, plain_errors, say_json, usage
 from .saving import write_atomically
@@ -53,6 +53,7 @@ def report(
     page = out or Path(f"{file.name}.html")
     if not page.parent.is_dir():
         raise usage(f"--out is {page}, but there is no folder {page.parent}: make it first")
+    keep(file, page)
     began = time.perf_counter()
     with plain_errors(), Console(stderr=True).status(f"{file.name}: reading, computing, drawing"):
         recording = read(file, sampling_rate, column, acc_columns)
