@@ -2,6 +2,7 @@
 #   make demo   distil a student and run it in C++ (DATA=folder for real recordings, QUICK=1 for a minute's version)
 #   make test   C++ and Python tests
 #   make test-arm, make test-old-cpus, make test-mcu   C++ tests as other processors, under qemu
+#   make test-windows   C++ tests as Windows programs, under wine
 #   make test-browser   the monitor's page in a real browser (SCREENSHOTS=1 makes those of the documentation)
 #   make bench  speed, beside PyTorch and beside the runtimes that `make bench-peers` installs
 #   make bench-arm   instructions and modelled cycles on 64-bit ARM, against the committed ones (UPDATE=1 writes them)
@@ -29,8 +30,8 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 export CTEST_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: demo test test-cpp test-python test-arm test-mcu test-old-cpus test-browser sanitize bench bench-arm bench-peers \
-  docs tutorials wheel wheel-aarch64 lint format clean
+.PHONY: demo test test-cpp test-python test-arm test-mcu test-old-cpus test-windows test-browser sanitize bench bench-arm \
+  bench-peers docs tutorials wheel wheel-aarch64 lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m training.demo $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
@@ -58,6 +59,12 @@ test-arm: $(VENV)/installed
 test-old-cpus: $(VENV)/installed
 	@cmake/system_packages.sh $(PYTHON) qemu-x86_64:qemu-user
 	cmake/emulated_tests.sh old-cpus qemu64=scalar Nehalem=scalar SandyBridge=scalar Haswell=avx2
+
+test-windows: $(VENV)/installed
+	@cmake/system_packages.sh $(PYTHON) x86_64-w64-mingw32-g++-posix:g++-mingw-w64-x86-64-posix wine:"wine wine64"
+	$(BIN)/cmake --preset windows
+	$(BIN)/cmake --build --preset windows
+	$(BIN)/ctest --preset windows --label-exclude build
 
 # Models used in place in flash, by firmware for Cortex-M, against their bits and the limits of such devices.
 test-mcu: $(VENV)/installed

@@ -15,7 +15,7 @@ endfunction()
 
 set(exported ${PROJECT_SOURCE_DIR}/cmake/c_library.map)
 ppgfast_add_c_library(ppgfast SHARED)
-target_link_options(ppgfast PRIVATE -Wl,--version-script=${exported} -Wl,--no-undefined)
+target_link_options(ppgfast PRIVATE -Wl,--no-undefined $<$<NOT:$<PLATFORM_ID:Windows>>:-Wl,--version-script=${exported}>)
 set_target_properties(ppgfast PROPERTIES VERSION ${PPGFAST_VERSION} SOVERSION 0 LINK_DEPENDS ${exported})
 ppgfast_add_c_library(ppgfast_static STATIC)
 set_target_properties(ppgfast_static PROPERTIES OUTPUT_NAME ppgfast)

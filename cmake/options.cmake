@@ -5,7 +5,16 @@ target_compile_options(ppgfast_options INTERFACE
   -Wall -Wextra -Wshadow -Werror
   # An expression is what it says: fused only where the source says fma.
   -ffp-contract=off -fno-math-errno
-  $<$<CONFIG:Release>:-fno-plt>)
+  $<$<AND:$<CONFIG:Release>,$<NOT:$<PLATFORM_ID:Windows>>>:-fno-plt>)
+if(WIN32)
+  # Microsoft's headers call fopen and getenv deprecated, and min and max macros.
+  target_compile_definitions(ppgfast_options INTERFACE
+    WIN32_LEAN_AND_MEAN NOMINMAX _CRT_SECURE_NO_WARNINGS _CRT_NONSTDC_NO_WARNINGS)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    # GCC takes the stack for aligned to 32 and 64 bytes there, which it is not (GCC bug 54412).
+    target_compile_options(ppgfast_options INTERFACE -Wa,-muse-unaligned-vector-move)
+  endif()
+endif()
 if(PPGFAST_SANITIZE)
   target_compile_options(ppgfast_options INTERFACE
     -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer)

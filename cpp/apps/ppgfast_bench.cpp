@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <vector>
 
 #include "ppgfast/ppgfast.h"
@@ -11,6 +12,7 @@
 namespace {
 
 constexpr double rate = 64.0;  // Hz
+constexpr std::align_val_t line{64};
 
 double microseconds() {
   using namespace std::chrono;
@@ -37,12 +39,6 @@ void print(const char* name, std::vector<double> times) {
   std::exit(1);
 }
 
-void* allocate(std::size_t bytes) {
-  void* const block = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-  if (block == nullptr) std::abort();
-  return block;
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -67,11 +63,11 @@ int main(int count, char** arguments) {
   std::size_t bytes = 0;
   ppgfast_stream* stream = nullptr;
   if (ppgfast_stream_arena_bytes(model, &config, &bytes, &error) != PPGFAST_ok) stop(error);
-  void* const arena = allocate(bytes);
+  void* const arena = ::operator new(bytes, line);
   if (ppgfast_stream_init(model, &config, arena, bytes, &stream, &error) != PPGFAST_ok) stop(error);
 
   const std::size_t window = std::size_t{about.channels} * about.window;
-  void* const scratch = allocate(about.scratch_bytes);
+  void* const scratch = ::operator new(about.scratch_bytes, line);
   std::vector<float> x(window), y(about.n_predictions);
   for (std::size_t i = 0; i < window; ++i) x[i] = sample(i);
   std::vector<double> predictions, results;
@@ -102,7 +98,7 @@ int main(int count, char** arguments) {
   print("one prediction", predictions);
   print("one hop streamed", results);  // with its prediction
   ppgfast_model_close(model);
-  std::free(arena);
-  std::free(scratch);
+  ::operator delete(arena, line);
+  ::operator delete(scratch, line);
   return 0;
 }

@@ -1,11 +1,16 @@
 // A recording or a live signal through a model; a line for each result as it comes.
 #include <unistd.h>
+#if defined(_WIN32)
+#include <fcntl.h>
+#include <io.h>
+#endif
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <new>
 
 #include "ppgfast/ppgfast.h"
 
@@ -225,16 +230,25 @@ void run_int16(ppgfast_stream* stream, std::FILE* file) {
   }
 }
 
+// Bytes as they are: Windows would end the input at a 26 and write "\r\n" for "\n".
+void take_bytes_as_they_are() {
+#if defined(_WIN32)
+  for (std::FILE* const file : {stdin, stdout, stderr}) ::_setmode(::_fileno(file), _O_BINARY);
+#endif
+}
+
 }  // namespace
 
 int main(int, char** arguments) {
+  take_bytes_as_they_are();
   const Options options = parse(arguments);
   ppgfast_error error;
   ppgfast_model* model = nullptr;
   if (ppgfast_model_open(options.model, options.isa, &model, &error) != PPGFAST_ok) stop(error);
   std::size_t bytes = 0;
   if (ppgfast_stream_arena_bytes(model, &options.stream, &bytes, &error) != PPGFAST_ok) stop(error);
-  void* const arena = std::aligned_alloc(64, bytes);
+  constexpr std::align_val_t line{64};
+  void* const arena = ::operator new(bytes, line, std::nothrow);
   if (arena == nullptr) stop("memory could not be taken");
   ppgfast_stream* stream = nullptr;
   if (ppgfast_stream_init(model, &options.stream, arena, bytes, &stream, &error) != PPGFAST_ok) stop(error);
@@ -252,7 +266,7 @@ int main(int, char** arguments) {
     std::fprintf(stderr, "ppgfast-run: the time stamps run at %.2f Hz, --rate is %g Hz\n", measured, stated);
   }
   if (file != stdin) std::fclose(file);
-  std::free(arena);
+  ::operator delete(arena, line);
   ppgfast_model_close(model);
   return 0;
 }

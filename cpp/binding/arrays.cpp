@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
-#include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -59,11 +58,7 @@ std::size_t check_threads(py::ssize_t threads) {
                         ", expected 1 to 1024: pass the number of cores to use");
 }
 
-Block allocate(std::size_t bytes) {
-  Block block(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
-  if (!block) throw std::bad_alloc();
-  return block;
-}
+Block allocate(std::size_t bytes) { return Block(::operator new(bytes, std::align_val_t{64})); }
 
 void split(std::size_t batch, std::size_t threads,
            const std::function<void(std::size_t, std::size_t)>& part) {

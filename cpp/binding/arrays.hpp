@@ -4,9 +4,9 @@
 #include <pybind11/numpy.h>
 
 #include <cstddef>
-#include <cstdlib>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 
 namespace ppgfast::binding {
@@ -24,7 +24,7 @@ void check_float32(const pybind11::handle& object, const char* name);
 std::size_t check_threads(pybind11::ssize_t threads);
 
 struct FreeAligned {
-  void operator()(void* block) const noexcept { std::free(block); }
+  void operator()(void* block) const noexcept { ::operator delete(block, std::align_val_t{64}); }
 };
 using Block = std::unique_ptr<void, FreeAligned>;
 

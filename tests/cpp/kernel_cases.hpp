@@ -1,19 +1,16 @@
 // What tests of kernels share: the tables, inputs that are hard, and memory that notices a stray write.
 #pragma once
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <random>
-#include <stdexcept>
 #include <vector>
 
 #include "cpu/select.hpp"
 #include "kernels/kernels.hpp"
+#include "pages.hpp"
 
 namespace kernel_cases {
 
@@ -39,22 +36,13 @@ constexpr Fill fills[] = {Fill::zero, Fill::one,  Fill::alternating, Fill::huge,
 // 64 bytes, less the shift.
 class Guarded {
  public:
-  explicit Guarded(std::size_t n, std::size_t shift = 0) : n_(n) {
-    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const std::size_t used = round_up((zone + n + shift) * sizeof(float), page);
-    length_ = used + page;
-    void* map = ::mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) throw std::runtime_error("mmap failed");
-    ::mprotect(static_cast<char*>(map) + used, page, PROT_NONE);
-    block_ = static_cast<float*>(map);
-    block_floats_ = used / sizeof(float);
+  explicit Guarded(std::size_t n, std::size_t shift = 0) : n_(n), pages_((zone + n + shift) * sizeof(float)) {
+    block_ = reinterpret_cast<float*>(pages_.begin());
+    block_floats_ = static_cast<std::size_t>(pages_.end() - pages_.begin()) / sizeof(float);
     start_ = block_floats_ - shift - n;
     std::fill_n(block_ + start_ - zone, zone, canary);
     std::fill_n(block_ + start_ + n, shift, canary);
   }
-  ~Guarded() { ::munmap(block_, length_); }
-  Guarded(const Guarded&) = delete;
-  Guarded& operator=(const Guarded&) = delete;
 
   float* data() { return block_ + start_; }
   bool intact() const {
@@ -101,7 +89,8 @@ class Guarded {
  private:
   static constexpr float canary = 12345.678f;
   static constexpr std::size_t zone = 32;
-  std::size_t n_, start_, length_, block_floats_;
+  std::size_t n_, start_, block_floats_;
+  Pages pages_;
   float* block_;
 };
 

@@ -1,9 +1,6 @@
 // The model files under tests/data, and bytes placed where a reader that strays is caught.
 #pragma once
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -14,6 +11,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "pages.hpp"
 
 namespace model_files {
 
@@ -66,29 +65,17 @@ inline std::vector<Malformed> malformed() {
 // of 64, so up to 63 bytes of 0xFF can lie between its end and that page.
 class Guarded {
  public:
-  explicit Guarded(const Bytes& bytes) {
-    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const std::size_t aligned = (bytes.size() + 63) / 64 * 64;
-    const std::size_t used = (aligned + page - 1) / page * page;
-    length_ = used + page;
-    map_ = ::mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map_ == MAP_FAILED) throw std::runtime_error("mmap failed");
-    unsigned char* const start = static_cast<unsigned char*>(map_);
-    std::memset(start, 0xFF, used);
-    data_ = start + used - aligned;
+  explicit Guarded(const Bytes& bytes) : pages_(bytes.size()) {
+    std::fill(pages_.begin(), pages_.end(), static_cast<unsigned char>(0xFF));
+    data_ = pages_.end() - (bytes.size() + 63) / 64 * 64;
     if (!bytes.empty()) std::memcpy(data_, bytes.data(), bytes.size());
-    ::mprotect(start, used, PROT_READ);
-    ::mprotect(start + used, page, PROT_NONE);
+    pages_.make_read_only();
   }
-  ~Guarded() { ::munmap(map_, length_); }
-  Guarded(const Guarded&) = delete;
-  Guarded& operator=(const Guarded&) = delete;
 
   const unsigned char* data() const { return data_; }
 
  private:
-  void* map_;
-  std::size_t length_;
+  Pages pages_;
   unsigned char* data_;
 };
 

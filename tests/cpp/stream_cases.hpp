@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "fixed_signal.hpp"
+#include "pages.hpp"
 #include "ppgfast/stream.hpp"
 
 namespace stream_cases {
@@ -70,14 +72,13 @@ struct Owned {
     if (const Error error = Stream::arena_bytes(model, config, &bytes)) {
       throw std::runtime_error(std::string("arena_bytes: ") + status_name(error.status) + " " + error.name);
     }
-    if (posix_memalign(&arena, 64, bytes) != 0) std::abort();
+    memory.emplace(bytes);
+    arena = memory->block;
     std::memset(arena, fill, bytes);
     if (Stream::init(model, config, arena, bytes, &stream)) throw std::runtime_error("init");
   }
-  ~Owned() { std::free(arena); }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
 
+  std::optional<Aligned> memory;
   void* arena = nullptr;
   std::size_t bytes = 0;
   Stream* stream = nullptr;

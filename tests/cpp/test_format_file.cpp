@@ -1,4 +1,4 @@
-// Reading a file into memory, with a disk, a kernel and an allocator that misbehave.
+// Reading a file into memory by POSIX, with a disk, a kernel and an allocator that misbehave.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -112,17 +112,6 @@ void check_is_model(const FileBytes& bytes) {
   CHECK_EQ(bytes.size(), expected.size());
   CHECK(bytes.size() == expected.size() && std::memcmp(bytes.data(), expected.data(), expected.size()) == 0);
   CHECK_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % 64, 0);
-}
-
-TEST(a_file_is_read_whole_and_aligned) {
-  FileBytes bytes;
-  CHECK(!bytes.read(model.c_str()));
-  check_is_model(bytes);
-  CHECK(!bytes.read(model.c_str()));  // again, into the same object
-  check_is_model(bytes);
-  CHECK_EQ(bytes.read("/no/such/file").status, Status::file_not_found);
-  CHECK_EQ(bytes.size(), 0);
-  CHECK(bytes.data() == nullptr);
 }
 
 TEST(short_reads_and_interruptions_do_not_matter) {

@@ -14,6 +14,7 @@
 #include "check.hpp"
 #include "format/reader.hpp"
 #include "isas.hpp"
+#include "pages.hpp"
 #include "ppgfast/model.hpp"
 
 namespace {
@@ -30,16 +31,6 @@ constexpr const char* golden_models[] = {
 std::string path_of(const std::string& name) {
   return std::string(PPGFAST_TEST_DATA) + "/models/" + name + ".ppgf";
 }
-
-struct Aligned {
-  explicit Aligned(std::size_t n) {
-    if (posix_memalign(&block, 64, n + 1) != 0) std::abort();
-  }
-  ~Aligned() { std::free(block); }
-  Aligned(const Aligned&) = delete;
-  Aligned& operator=(const Aligned&) = delete;
-  void* block = nullptr;
-};
 
 // A golden model's file with the windows and answers it carries.
 struct Golden {

@@ -1,7 +1,4 @@
 // Streams: the same results however the samples are cut, none after bad samples, nothing allocated.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -14,6 +11,7 @@
 
 #include "allocations.hpp"
 #include "check.hpp"
+#include "pages.hpp"
 #include "stream_cases.hpp"
 
 namespace {
@@ -117,20 +115,19 @@ TEST(a_stream_gives_what_predict_gives_on_the_prepared_signal) {
       CHECK(!prepare(model, rate, recording.ppg.data(), recording.ppg.size(), signal.data(), &n));
       CHECK(n <= signal.size());
       const std::size_t window = model.config().window, hop = model.config().hop;
-      void* scratch = nullptr;
-      CHECK(posix_memalign(&scratch, 64, model.scratch_bytes()) == 0);
+      const Aligned scratch(model.scratch_bytes());
       std::vector<float> answers(model.config().n_outputs);
-      std::size_t start = 80, answered = 0;  // one period of 0.5 Hz at 40 Hz
-      void* state = nullptr;  // of a model that takes the signal patch by patch: here each result's at once
-      CHECK(posix_memalign(&state, 64, model.state_bytes() + 64) == 0);
+      std::size_t start = 80, answered = 0;      // one period of 0.5 Hz at 40 Hz
+      const Aligned state(model.state_bytes());  // of a model that takes patches: here each result's at once
       for (const StreamResult& r : results) {
         if (!has_answer(r)) continue;
         if (model.state_bytes() > 0) {
-          std::memset(state, 0, model.state_bytes());
-          model.extend(state, signal.data() + 80, (start + window - 80) / model.config().patch, scratch);
-          model.answer(state, answers.data(), scratch);
+          std::memset(state.block, 0, model.state_bytes());
+          const std::size_t patches = (start + window - 80) / model.config().patch;
+          model.extend(state.block, signal.data() + 80, patches, scratch.block);
+          model.answer(state.block, answers.data(), scratch.block);
         } else {
-          model.predict(signal.data() + start, 1, answers.data(), scratch);
+          model.predict(signal.data() + start, 1, answers.data(), scratch.block);
         }
         const float expected = answers[model.config().task == Task::af ? 1 : 0];
         CHECK_EQ(model.config().task == Task::af ? r.af_probability : r.hr_bpm, expected);
@@ -141,8 +138,6 @@ TEST(a_stream_gives_what_predict_gives_on_the_prepared_signal) {
         ++answered;
       }
       CHECK_EQ(answered, (n - 80 - window) / hop + 1);
-      std::free(scratch);
-      std::free(state);
     }
   }
 }
@@ -232,21 +227,14 @@ TEST(writes_stay_inside_the_arena) {
     const StreamConfig config = config_of(model, 176.0);
     std::size_t bytes = 0;
     CHECK(!Stream::arena_bytes(model, config, &bytes));
-    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const std::size_t used = (bytes + page - 1) / page * page;
-    void* const map =
-        ::mmap(nullptr, used + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    CHECK(map != MAP_FAILED);
-    unsigned char* const start = static_cast<unsigned char*>(map);
-    ::mprotect(start + used, page, PROT_NONE);
-    unsigned char* const arena = start + used - bytes;  // a multiple of 64, as bytes is
-    std::memset(start, 0xA5, used);
+    const Pages pages(bytes);
+    unsigned char* const arena = pages.end() - bytes;  // a multiple of 64, as bytes is
+    std::memset(pages.begin(), 0xA5, static_cast<std::size_t>(pages.end() - pages.begin()));
     Stream* stream = nullptr;
     CHECK(!Stream::init(model, config, arena, bytes, &stream));
     const Recording recording(model, 176.0, 10.0);
     CHECK(push(stream, recording.chunk()).size() > 3);
-    for (const unsigned char* p = start; p < arena; ++p) CHECK_EQ(*p, 0xA5);
-    ::munmap(map, used + page);
+    for (const unsigned char* p = pages.begin(); p < arena; ++p) CHECK_EQ(*p, 0xA5);
   }
 }
 

@@ -1,7 +1,4 @@
 // Any config, any packets, any numbers: a stream stays inside its memory and tells nothing that cannot be.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -10,36 +7,12 @@
 #include <vector>
 
 #include "check.hpp"
+#include "pages.hpp"
 #include "stream_cases.hpp"
 
 namespace {
 
 using namespace stream_cases;
-
-// An arena that ends where a page begins that must not be touched.
-class Guarded {
- public:
-  explicit Guarded(std::size_t bytes) {
-    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const std::size_t used = (bytes + page - 1) / page * page;
-    length_ = used + page;
-    map_ = ::mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map_ == MAP_FAILED) throw std::runtime_error("mmap failed");
-    unsigned char* const start = static_cast<unsigned char*>(map_);
-    ::mprotect(start + used, page, PROT_NONE);
-    std::memset(start, 0xA5, used);
-    arena_ = start + used - bytes;
-  }
-  ~Guarded() { ::munmap(map_, length_); }
-  Guarded(const Guarded&) = delete;
-  Guarded& operator=(const Guarded&) = delete;
-  void* arena() const { return arena_; }
-
- private:
-  void* map_;
-  std::size_t length_;
-  void* arena_;
-};
 
 float any_number(Random& random) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -106,10 +79,11 @@ TEST(any_config_and_any_packets_stay_inside) {
     const StreamConfig config = any_config(random);
     std::size_t bytes = 0;
     if (!CHECK(!Stream::arena_bytes(model, config, &bytes))) continue;
-    const Guarded guarded(bytes);
+    const Pages pages(bytes);
+    std::fill(pages.begin(), pages.end(), static_cast<unsigned char>(0xA5));
+    unsigned char* const arena = pages.end() - bytes;
     Stream* stream = nullptr;
-    CHECK(!Stream::init(model, config, guarded.arena(), bytes, &stream));
-    const unsigned char* const arena = static_cast<const unsigned char*>(guarded.arena());
+    CHECK(!Stream::init(model, config, arena, bytes, &stream));
     const std::vector<unsigned char> fresh(arena, arena + bytes);
     results += push_anything(stream, model.config().channels > 1, random, 12.0);
     stream->reset();

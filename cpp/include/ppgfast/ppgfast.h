@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__)
+#if defined(_WIN32) && defined(ppgfast_EXPORTS) /* while the DLL is built */
+#define PPGFAST_API __declspec(dllexport)
+#elif defined(__GNUC__) && !defined(_WIN32)
 #define PPGFAST_API __attribute__((visibility("default")))
 #else
 #define PPGFAST_API

@@ -6,6 +6,14 @@
 
 namespace ppgfast::cpu {
 
+#if defined(_WIN32)
+
+Block allocate(std::size_t bytes) noexcept {
+  return Block(::operator new(bytes, std::align_val_t{64}, std::nothrow));
+}
+
+#else
+
 Block allocate(std::size_t bytes) noexcept {
   constexpr std::size_t line = 64, huge = std::size_t{2} << 20;
   // A last page that would stay mostly empty is not worth its memory.
@@ -20,5 +28,7 @@ Block allocate(std::size_t bytes) noexcept {
 #endif
   return Block(block);
 }
+
+#endif
 
 }  // namespace ppgfast::cpu

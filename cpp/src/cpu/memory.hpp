@@ -4,11 +4,18 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <new>
 
 namespace ppgfast::cpu {
 
 struct FreeBlock {
-  void operator()(void* block) const noexcept { std::free(block); }
+  void operator()(void* block) const noexcept {
+#if defined(_WIN32)
+    ::operator delete(block, std::align_val_t{64});
+#else
+    std::free(block);
+#endif
+  }
 };
 using Block = std::unique_ptr<void, FreeBlock>;
 

@@ -1,20 +1,10 @@
 // A whole recording through the chain of a stream.
-#include <cstdlib>
-#include <cstring>
-#include <memory>
-
+#include "cpu/memory.hpp"
 #include "ppgfast/stream.hpp"
 #include "stream/chain.hpp"
 #include "stream/checks.hpp"
 
 namespace ppgfast {
-namespace {
-
-struct FreeBlock {
-  void operator()(void* block) const noexcept { std::free(block); }
-};
-
-}  // namespace
 
 std::size_t prepared_length(const Model& model, double sampling_rate, std::size_t n) noexcept {
   return static_cast<std::size_t>(static_cast<double>(n) * model.config().sampling_rate / sampling_rate) + 1;
@@ -29,7 +19,7 @@ Error prepare(const Model& model, double sampling_rate, const float* ppg, std::s
   Arena sizes(nullptr);
   sizes.take<float>(Lowpass::floats);
   chain.init(m, sampling_rate, false, 0, nullptr, sizes);
-  const std::unique_ptr<void, FreeBlock> block(std::aligned_alloc(64, sizes.used()));
+  const cpu::Block block = cpu::allocate(sizes.used());
   if (!block) return failure(Status::out_of_memory);
   Arena arena(block.get());
   float* const table = arena.take<float>(Lowpass::floats);
