@@ -298,6 +298,13 @@ def test_time_stamps_are_followed_through_jitter_drift_and_gaps(person):
         ({"ppg": [1.0, None, 2.0]}, TypeError, r"ppg holds None.*missing samples are NaN"),
         ({"acc": np.zeros((9, 3))}, TypeError, r"acc and acc_rate belong together"),
         ({"acc": np.zeros((3, 9)), "acc_rate": 32}, ValueError, r"acc has shape \(3, 9\), expected \(k, 3\)"),
+        (
+            {"acc_start": 1.0},
+            TypeError,
+            r"acc_start is 1 s, and no acc is given: pass acc= and acc_rate= too",
+        ),
+        ({"acc_start": np.nan}, ValueError, r"acc_start is nan s, expected"),
+        ({"acc_start": None}, TypeError, r"acc_start is None, expected a number of s"),
         ({"model": 3}, TypeError, r"model is a int, expected a name of ppgfast.models\(\)"),
         ({"model": "no-such"}, ppgfast.ModelFileError, r"no-such"),
     ],
@@ -350,6 +357,33 @@ def test_where_the_accelerometer_has_ended_rows_are_a_gap(person):
         none = ppgfast.ppg_rate(x, sampling_rate=RATE, acc=np.zeros((0, 3)), acc_rate=rate)
     assert len(none) == 27
     assert (none["reason"] == "gap").all()
+
+
+@pytest.mark.parametrize("start", [10.0, -10.0])
+def test_an_accelerometer_that_began_at_another_time_is_aligned(person, start):
+    x, acc, rate = person.signal, person.acc, person.acc_rate
+    n = round(abs(start) * rate)
+    ahead = np.full((n, 3), np.nan) if start > 0 else acc[:0]
+    shifted = acc[n:] if start > 0 else np.concatenate([acc[:n], acc])
+    aligned = np.concatenate([ahead, shifted if start > 0 else acc])
+    by_hand = ppgfast.ppg_rate(x, sampling_rate=RATE, acc=aligned, acc_rate=rate)
+    table = ppgfast.ppg_rate(x, sampling_rate=RATE, acc=shifted, acc_rate=rate, acc_start=start)
+    assert same(table, by_hand)
+    np.testing.assert_array_equal(table["reason"] == "gap", table["t_start"] < start)
+    assert table.info["findings"] == []
+    stamps = {"timestamps": 1e5 + np.arange(len(x)) / RATE}
+    later = ppgfast.ppg_rate(x, **stamps, acc=shifted, acc_rate=rate, acc_start=start)
+    np.testing.assert_array_equal(later["hr_bpm"], by_hand["hr_bpm"])
+    read = ppgfast.Recording(x, RATE, None, shifted.astype(np.float64), rate, start, {})
+    np.testing.assert_array_equal(read.acc_from_start(), aligned.astype(np.float32))
+
+
+def test_an_accelerometer_that_began_after_the_end_is_a_gap(person):
+    with pytest.warns(ppgfast.SignalWarning, match=r"check acc_rate="):
+        table = ppgfast.ppg_rate(
+            person.signal, sampling_rate=RATE, acc=person.acc, acc_rate=person.acc_rate, acc_start=1e9
+        )
+    assert (table["reason"] == "gap").all()
 
 
 def test_no_rate_is_held_after_the_last_window(person):

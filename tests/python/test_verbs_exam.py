@@ -65,6 +65,7 @@ def test_every_option_of_every_verb_changes_the_result(person, verb, name):
         "timestamps": {"sampling_rate": None, "timestamps": late / 4 if verb == "ppg_check" else late},
         "acc": moved,
         "acc_rate": {**moved, "acc_rate": person.acc_rate / 2},
+        "acc_start": {**moved, "acc_start": 20.0},
         "model": {"model": "af-tcn5k-s8" if verb == "ppg_af" else "hr-gpt50k-s8"},
         "af_model": {"af_model": AF},
         "hop": {"hop": 4.0},
@@ -80,7 +81,7 @@ def test_every_option_of_every_verb_changes_the_result(person, verb, name):
         "order": {"order": 3},
         "min_interval": {"min_interval": 1.0},
     }[name]
-    if name == "acc_rate" and verb != "ppg_af":
+    if name in ("acc_rate", "acc_start") and verb != "ppg_af":
         usual |= moved
     if name.startswith("acc") and verb == "ppg_af":  # no bundled model for fibrillation takes it
         with pytest.raises(ValueError, match="takes PPG alone"):

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ppgfast.motion import from_start
+
 Array = NDArray[Any]
 Axes = tuple[str, str, str]
 
@@ -49,9 +51,7 @@ class Recording:
         """The accelerometer (m, 3) in g from the PPG's first sample on: cut, or NaN before it began."""
         if self.acc is None or self.acc_rate is None:
             return None
-        first = round(-self.acc_start * self.acc_rate)
-        ahead = np.full((max(-first, 0), 3), np.nan)
-        return np.concatenate([ahead, self.acc[max(first, 0) :]]).astype(np.float32)
+        return from_start(self.acc, self.acc_rate, self.acc_start).astype(np.float32)
 
     def __repr__(self) -> str:
         motion = "no accelerometer" if self.acc is None else f"accelerometer at {self.acc_rate:g} Hz"

@@ -13,7 +13,18 @@ import numpy as np
 from ppgfast import _core
 
 from .features import repetition, shape
-from .signal import REASONS, Array, Bools, Floats, Signal, Singles, acceleration_of, filtered, signal_of
+from .signal import (
+    REASONS,
+    Array,
+    Bools,
+    Floats,
+    Motion,
+    Signal,
+    Singles,
+    acceleration_of,
+    filtered,
+    signal_of,
+)
 
 
 class Finding(NamedTuple):
@@ -78,6 +89,7 @@ def ppg_check(
     timestamps: Any = None,
     acc: Any = None,
     acc_rate: float | None = None,
+    acc_start: float = 0.0,
     channel: int | str | None = None,
     clip: tuple[float, float] | None = None,
     worn: tuple[float, float] | None = None,
@@ -97,9 +109,10 @@ def ppg_check(
         worn=worn,
         polarity=polarity,
     )
+    motion = Motion(acc, acc_rate, acc_start)
     found = examine(signal)
-    if acc is not None or acc_rate is not None:
-        found += examine_acceleration(*acceleration_of(acc, acc_rate), signal, LOOK / RATE)
+    if motion.given:
+        found += examine_acceleration(*acceleration_of(**vars(motion), signal=signal), signal, LOOK / RATE)
     if signal.duration < LOOK / RATE and not any(finding.kind == "bpm_series" for finding in found):
         found.append(too_short(signal, LOOK / RATE))
     return found

@@ -17,7 +17,7 @@ from .rate import (
     no_af_model,
     opened,
 )
-from .signal import Array, Floats, Signal, Singles, filtered, number
+from .signal import Array, Floats, Motion, Signal, Singles, filtered, number
 from .table import Table
 
 BAND = (0.5, 8.0)  # Hz
@@ -80,6 +80,7 @@ def ppg_process(
     timestamps: Any = None,
     acc: Any = None,
     acc_rate: float | None = None,
+    acc_start: float = 0.0,
     model: ModelLike = None,
     af_model: ModelLike = None,
     hop: float | None = None,
@@ -95,8 +96,8 @@ def ppg_process(
 
     Parameters
     ----------
-    ppg, sampling_rate, timestamps, acc, acc_rate, model, hop, track, min_quality : as for `ppg_rate`.
-    channel, clip, worn, polarity : as for `ppg_rate`.
+    ppg, sampling_rate, timestamps, acc, acc_rate, acc_start : as for `ppg_rate`.
+    model, hop, track, min_quality, channel, clip, worn, polarity : as for `ppg_rate`.
     af_model : a model for atrial fibrillation, as for `ppg_af`; None leaves that column NaN.
     hrv : also the variability of heart rate; needs ``pip install 'ppgfast[hrv]'``.
 
@@ -115,8 +116,9 @@ def ppg_process(
     TypeError, ValueError, ModuleNotFoundError
         as `ppg_rate`; the last if `hrv` wants a library that is not installed.
     """
+    motion = Motion(acc, acc_rate, acc_start)
     signal, info = opened(ppg, Options(sampling_rate, timestamps, channel, clip, worn, polarity))
-    windows, _ = heart_rate_table(signal, info, acc, acc_rate, model, hop, track, min_quality)
+    windows, _ = heart_rate_table(signal, info, motion, model, hop, track, min_quality)
     found = beats(signal, info)
     columns: dict[str, Array] = {
         "PPG_Raw": signal.raw,
@@ -130,7 +132,7 @@ def ppg_process(
     if af_model is None:
         said["af"] = no_af_model("af_model")
     else:
-        said["af"] = fibrillation_table(signal, info, None, None, af_model, hop, 0.0)
+        said["af"] = fibrillation_table(signal, info, Motion(), af_model, hop, 0.0)
         windows = _with_fibrillation(windows, said["af"])
     said |= {"start": signal.start, "timestamps": signal.times}
     said |= {"windows": windows, "peaks": found, "PPG_Peaks": found["sample"]}

@@ -15,7 +15,7 @@ from ppgfast.model import Model
 
 from .guard import Finding, examine, examine_acceleration, too_short
 from .quality import quality
-from .signal import Array, Floats, Signal, acceleration_of, number, signal_of
+from .signal import Array, Floats, Motion, Signal, acceleration_of, number, signal_of
 from .table import Table
 from .windows import Windows, cut, fibrillation, heart_rate, model_of, versions
 
@@ -67,6 +67,7 @@ def ppg_rate(
     timestamps: Any = None,
     acc: Any = None,
     acc_rate: float | None = None,
+    acc_start: float = 0.0,
     model: ModelLike = None,
     hop: float | None = None,
     track: bool = True,
@@ -84,7 +85,9 @@ def ppg_rate(
         (n, channels) with `channel`. It is not changed.
     sampling_rate : Hz, 20 to 4000. This or `timestamps` must be given.
     timestamps : (n,) s or datetime64, rising; steps longer than usual by 0.1 s are gaps.
-    acc, acc_rate : (k, 3) in g at its own rate (Hz) from the first sample on, for models that take it.
+    acc, acc_rate : (k, 3) in g at its own rate (Hz), for models that take it.
+    acc_start : s from the first sample of `ppg` to the first of `acc`, negative if `acc` begins earlier; windows
+        before it are a "gap".
     model : name of a bundled model, path of a ``.ppgf`` file or a `Model`; None is "hr-tcn5k-s8", with `acc`
         "hr-tcn5k-acc-s8".
     hop : s between windows, rounded to a sample of the model; None is the model's own.
@@ -107,23 +110,23 @@ def ppg_rate(
     TypeError, ValueError
         for misuse: what was found, what was expected, how to mend it. A signal without a pulse is no misuse.
     """
+    motion = Motion(acc, acc_rate, acc_start)
     signal, info = opened(ppg, Options(sampling_rate, timestamps, channel, clip, worn, polarity))
-    return heart_rate_table(signal, info, acc, acc_rate, model, hop, track, min_quality)[0]
+    return heart_rate_table(signal, info, motion, model, hop, track, min_quality)[0]
 
 
 def heart_rate_table(
     signal: Signal,
     info: dict[str, Any],
-    acc: Any,
-    acc_rate: Any,
+    motion: Motion,
     model: ModelLike,
     hop: Any,
     track: bool,
     min_quality: float,
 ) -> tuple[Table, Windows]:
-    network, said = model_of(model, task="hr", with_acc=acc is not None or acc_rate is not None)
+    network, said = model_of(model, task="hr", with_acc=motion.given)
     number("min_quality", min_quality, 0.0, 1.0, "")
-    windows = _cut(signal, info, network, hop, acc, acc_rate)
+    windows = _cut(signal, info, network, hop, motion)
     answers = heart_rate(network, windows, track)
     sure = quality(signal, windows, answers)
     table = _table(windows, sure, min_quality, answers=answers)
@@ -139,6 +142,7 @@ def ppg_af(
     timestamps: Any = None,
     acc: Any = None,
     acc_rate: float | None = None,
+    acc_start: float = 0.0,
     hop: float | None = None,
     min_quality: float = 0.0,
     channel: int | str | None = None,
@@ -158,8 +162,9 @@ def ppg_af(
     """
     if model is None:
         raise ValueError(no_af_model("model"))
+    motion = Motion(acc, acc_rate, acc_start)
     signal, info = opened(ppg, Options(sampling_rate, timestamps, channel, clip, worn, polarity))
-    return fibrillation_table(signal, info, acc, acc_rate, model, hop, min_quality)
+    return fibrillation_table(signal, info, motion, model, hop, min_quality)
 
 
 def no_af_model(option: str) -> str:
@@ -175,15 +180,14 @@ def no_af_model(option: str) -> str:
 def fibrillation_table(
     signal: Signal,
     info: dict[str, Any],
-    acc: Any,
-    acc_rate: Any,
+    motion: Motion,
     model: ModelLike,
     hop: Any,
     min_quality: float,
 ) -> Table:
-    network, said = model_of(model, task="af", with_acc=acc is not None or acc_rate is not None)
+    network, said = model_of(model, task="af", with_acc=motion.given)
     number("min_quality", min_quality, 0.0, 1.0, "")
-    windows = _cut(signal, info, network, hop, acc, acc_rate)
+    windows = _cut(signal, info, network, hop, motion)
     sure = quality(signal, windows, None)
     table = _table(windows, sure, min_quality, af=fibrillation(network, windows))
     table.info |= info | {"model": said}
@@ -197,6 +201,7 @@ def ppg_quality(
     timestamps: Any = None,
     acc: Any = None,
     acc_rate: float | None = None,
+    acc_start: float = 0.0,
     model: ModelLike = None,
     hop: float | None = None,
     track: bool = True,
@@ -214,18 +219,20 @@ def ppg_quality(
     Table of ``t_start, t_end`` (s), ``quality`` (0 to 1; 0 where samples are missing) and ``reason``.
     """
     options = Options(sampling_rate, timestamps, channel, clip, worn, polarity)
+    motion = Motion(acc, acc_rate, acc_start)
     signal, info = opened(ppg, options)
-    table, _ = heart_rate_table(signal, info, acc, acc_rate, model, hop, track, 0.0)
+    table, _ = heart_rate_table(signal, info, motion, model, hop, track, 0.0)
     return Table({name: table[name] for name in ("t_start", "t_end", "quality", "reason")}, table.info)
 
 
-def _cut(signal: Signal, info: dict[str, Any], network: Model, hop: Any, acc: Any, acc_rate: Any) -> Windows:
+def _cut(signal: Signal, info: dict[str, Any], network: Model, hop: Any, motion: Motion) -> Windows:
     """The windows of a model, with findings of the accelerometer and of a recording shorter than one."""
     about = network.info["input"]
-    windows = cut(signal, about, hop=hop, acc=acc, acc_rate=acc_rate)
+    windows = cut(signal, about, hop=hop, **vars(motion))
     new = []
-    if acc is not None:
-        new = examine_acceleration(*acceleration_of(acc, acc_rate), signal, windows.seconds)
+    if motion.given:
+        values = acceleration_of(**vars(motion), signal=signal)
+        new = examine_acceleration(*values, signal, windows.seconds)
     if not len(windows.start):
         new.append(too_short(signal, windows.seconds))
     say(new, 5)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppgfast import _core
+from ppgfast.motion import from_start
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -136,14 +137,34 @@ def limits(name: str, value: Any) -> tuple[float, float]:
     return low, high
 
 
-def acceleration_of(acc: Any, acc_rate: Any) -> tuple[Floats, float]:
-    """(k, 3) float64 in g and its rate in Hz."""
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """The accelerometer as it was passed; see `ppg_rate`."""
+
+    acc: Any = None
+    acc_rate: Any = None
+    acc_start: Any = 0.0
+
+    def __post_init__(self) -> None:
+        start = number("acc_start", self.acc_start, -1e9, 1e9, "s")
+        if start and not self.given:
+            raise TypeError(f"acc_start is {start:g} s, and no acc is given: pass acc= and acc_rate= too")
+
+    @property
+    def given(self) -> bool:
+        return self.acc is not None or self.acc_rate is not None
+
+
+def acceleration_of(acc: Any, acc_rate: Any, acc_start: Any, signal: Signal) -> tuple[Floats, float]:
+    """(k, 3) float64 in g from the first sample of the signal on, NaN before it began, and its rate in Hz."""
     if acc is None or acc_rate is None:
         raise TypeError("acc and acc_rate belong together: pass acc=(k, 3) in g and acc_rate= in Hz")
     values = _numeric("acc", acc)
     if values.ndim != 2 or values.shape[1] != 3:
         raise ValueError(f"acc has shape {values.shape}, expected (k, 3): x, y and z in g; transpose it")
-    return values.astype(np.float64), number("acc_rate", acc_rate, *ACC_RATES, "Hz")
+    rate = number("acc_rate", acc_rate, *ACC_RATES, "Hz")
+    start = min(number("acc_start", acc_start, -1e9, 1e9, "s"), signal.duration)
+    return from_start(values.astype(np.float64), rate, start), rate
 
 
 def _numeric(name: str, given: Any) -> Array:
@@ -165,11 +186,16 @@ def _no_numbers(name: str, given: Any, values: Array) -> str:
     if isinstance(given, (str, os.PathLike)):
         return f"{name} is {os.fspath(given)!r}, expected its samples; read it first: ppgfast.read(path)"
     if hasattr(given, "signal") and hasattr(given, "sampling_rate"):
-        own, time = ("acc", "acc_rate") if name == "acc" else ("signal", "sampling_rate")
-        if name != "acc" and getattr(given, "timestamps", None) is not None:
+        if name == "acc":
+            return (
+                f"acc is a {type(given).__name__}, expected its samples: pass recording.acc (and "
+                "acc_rate=recording.acc_rate, acc_start=recording.acc_start)"
+            )
+        time = "sampling_rate"
+        if getattr(given, "timestamps", None) is not None:
             time = "timestamps"
         return (
-            f"{name} is a {type(given).__name__}, expected its samples: pass recording.{own} (and "
+            f"{name} is a {type(given).__name__}, expected its samples: pass recording.signal (and "
             f"{time}=recording.{time})"
         )
     if values.dtype.kind == "O" and any(sample is None for sample in values.flat):

@@ -106,19 +106,25 @@ def versions() -> dict[str, Any]:
 
 
 def cut(
-    signal: Signal, about: dict[str, Any], *, hop: Any = None, acc: Any = None, acc_rate: Any = None
+    signal: Signal,
+    about: dict[str, Any],
+    *,
+    hop: Any = None,
+    acc: Any = None,
+    acc_rate: Any = None,
+    acc_start: Any = 0.0,
 ) -> Windows:
     """Resample, filter and cut a signal by the contract `about` = ``info["input"]`` of a model.
 
     Windows that touch a missing sample have its reason; the order of reasons is that of REASONS. The rows are
-    those of the PPG: where the accelerometer has ended, they are a "gap".
+    those of the PPG: before the accelerometer began and where it has ended, they are a "gap".
     """
     rate, window = float(about["sampling_rate"]), int(about["window"])
     ppg = filtered(signal, rate, about["filter"], about["polarity"])
     motion, lost, lost_rate = None, None, 1.0
     covered = float(len(ppg))  # samples of the model from the first on that the accelerometer covers
     if about["channels"] == 4:
-        motion, lost, lost_rate = _motion(acc, acc_rate, rate)
+        motion, lost, lost_rate = _motion(*acceleration_of(acc, acc_rate, acc_start, signal), rate)
         covered = motion.shape[1] + rate / lost_rate  # a sample that rounding took is held
         short = max(0, len(ppg) - motion.shape[1])
         motion = np.pad(motion, ((0, 0), (0, short)), mode="edge" if motion.size else "constant")
@@ -139,9 +145,8 @@ def cut(
     return Windows(ppg, motion, rate, window, step, start + signal.start, reason)
 
 
-def _motion(acc: Any, acc_rate: Any, rate: float) -> tuple[Singles, Bools, float]:
-    """(3, m) at `rate` Hz, and which of the samples given are missing."""
-    values, own = acceleration_of(acc, acc_rate)
+def _motion(values: Floats, own: float, rate: float) -> tuple[Singles, Bools, float]:
+    """(3, m) at `rate` Hz of (k, 3) at its `own`, and which of the k are missing."""
     lost = ~np.isfinite(values).all(axis=1)
     axes = []
     for axis in values.T:
