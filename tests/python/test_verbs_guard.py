@@ -159,6 +159,27 @@ def test_a_sensor_in_a_drawer_is_found(patient):
     assert finding.t_end == pytest.approx(240, abs=4)
 
 
+@pytest.mark.parametrize("at", [0.0, 40.3, 99.0])
+@pytest.mark.parametrize("lasts", [6.0, 20.0, 21.0])
+def test_a_gap_is_no_sensor_off_the_wrist(person, patient, at, lasts):
+    for ppg, rate in ((person, RATE), (patient, 125.0)):
+        first, last = round(at * rate), round((at + lasts) * rate)
+        holed = ppg.astype(np.float64)
+        holed[first:last] = np.nan
+        assert kinds(holed, rate) == set()
+        stamps = np.arange(len(ppg)) / rate
+        kept = np.isfinite(holed)
+        assert ppgfast.ppg_check(holed[kept], timestamps=stamps[kept]) == []
+
+
+def test_samples_missing_here_and_there_hide_no_sensor_off_the_wrist(person):
+    ppg = person.astype(np.float64)
+    ppg[2560:5120] = 1e-5 * np.random.default_rng(0).standard_normal(2560)
+    ppg[::10] = np.nan
+    (finding,) = [f for f in ppgfast.ppg_check(ppg, sampling_rate=RATE) if f.kind == "off_wrist"]
+    assert (finding.t_start, finding.t_end) == (pytest.approx(40, abs=4), pytest.approx(80, abs=4))
+
+
 def test_clipping_is_found(person, patient):
     for ppg, rate in ((person, RATE), (patient, 125.0)):
         low, high = np.quantile(ppg, (0.05, 0.9))

@@ -69,6 +69,8 @@ CHUNK = 1024  # windows at a time
 ABSENT = 0.03  # share of the usual strength that is none
 ABSENT_FOR = 6.0  # s of it that are worth a word
 STILL = 1 + REASONS.index("flat")  # the code of a sample that stands still
+LOST = 1 + REASONS.index("gap")  # and of one that is missing
+SEEN = 0.75  # share of a stretch that must be there to say anything of it
 
 
 class _Look(NamedTuple):
@@ -315,7 +317,7 @@ def _clipped(signal: Signal) -> list[Finding]:
 
 
 def _absent(signal: Signal) -> list[Finding]:
-    """Stretches with hardly any movement, or with some and no pulse: a sensor that is not worn."""
+    """Stretches with hardly any movement, or with some and no pulse: a sensor that is not worn; not gaps."""
     x = filtered(signal, RATE, BAND)
     size, per_window = round(BLOCK * RATE), round(LOOK / RATE / BLOCK)
     n = len(x) // (size * per_window) * per_window
@@ -323,12 +325,18 @@ def _absent(signal: Signal) -> list[Finding]:
         return []
     strength = x[: n * size].reshape(n, size).std(axis=1)
     pulse, aimless = _rhythm(x[: n * size].reshape(-1, LOOK))
-    usual = np.quantile(strength, 0.75)
+    lost = signal.bad == LOST
+    seen = 1.0 - _marked(lost, signal.rate, n, BLOCK) >= SEEN
+    aimless &= 1.0 - _marked(lost, signal.rate, len(aimless), LOOK / RATE) >= SEEN
+    if not seen.any():
+        return []
+    usual = np.quantile(strength[seen], 0.75)
     pulse &= _marked(signal.bad != 0, signal.rate, len(pulse), LOOK / RATE) == 0
     if pulse.sum() >= FEW:  # a sensor may lie on the table for nearly all of a recording
         usual = max(usual, np.median(strength[np.repeat(pulse, per_window)]))
     gone = (strength < ABSENT * usual) | np.repeat(aimless, per_window)
     gone |= _marked(signal.bad == STILL, signal.rate, n, BLOCK) == 1
+    gone &= seen  # a gap says nothing of the sensor
     edges = np.flatnonzero(np.diff(gone.astype(np.int8), prepend=0, append=0))
     found = []
     for first, last in zip(edges[::2] * BLOCK, edges[1::2] * BLOCK, strict=True):

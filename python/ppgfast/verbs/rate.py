@@ -86,8 +86,8 @@ def ppg_rate(
     sampling_rate : Hz, 20 to 4000. This or `timestamps` must be given.
     timestamps : (n,) s or datetime64, rising; steps longer than usual by 0.1 s are gaps.
     acc, acc_rate : (k, 3) in g at its own rate (Hz), for models that take it.
-    acc_start : s from the first sample of `ppg` to the first of `acc`, negative if `acc` begins earlier; windows
-        before it are a "gap".
+    acc_start : s from the first sample of `ppg` to the first of `acc`, negative if `acc` begins earlier;
+        windows before it are a "gap".
     model : name of a bundled model, path of a ``.ppgf`` file or a `Model`; None is "hr-tcn5k-s8", with `acc`
         "hr-tcn5k-acc-s8".
     hop : s between windows, rounded to a sample of the model; None is the model's own.
