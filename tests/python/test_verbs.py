@@ -193,6 +193,15 @@ def test_a_table_works_with_pandas_polars_or_neither(person):
     assert list(frame.columns) == list(COLUMNS)
 
 
+@pytest.mark.parametrize("key", [0, slice(2), ["t_start", "hr_bpm"], np.ones(27, bool), None])
+def test_a_table_asked_for_rows_says_what_works(person, key):
+    table = ppgfast.ppg_rate(person.signal, sampling_rate=RATE)
+    with pytest.raises(
+        TypeError, match=r"expected a column by its name.*table\['t_start'\]\[:10\].*table\.to_pandas\(\)"
+    ):
+        table[key]
+
+
 def test_a_table_becomes_a_polars_frame(person):
     pytest.importorskip("polars")
     frame = ppgfast.ppg_rate(person.signal, sampling_rate=RATE).to_polars()

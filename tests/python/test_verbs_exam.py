@@ -110,7 +110,9 @@ def test_verbs_and_tables_work_without_a_library_of_frames(person, monkeypatch, 
     assert asked("ppg_process", person.signal, sampling_rate=RATE) == usual
     table = ppgfast.ppg_rate(person.signal.tolist(), sampling_rate=RATE)
     assert len(list(table.rows())) == len(table.to_dict()["hr_bpm"]) == len(table)
-    with pytest.raises(ModuleNotFoundError, match=library):
+    with pytest.raises(
+        ModuleNotFoundError, match=rf"to_{library}\(\) needs {library}.*pip install {library}"
+    ):
         getattr(table, f"to_{library}")()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,12 @@ class Table:
         return self.columns
 
     def __getitem__(self, name: str) -> Array:
+        if not isinstance(name, str):
+            first = next(iter(self._columns), "name")
+            raise TypeError(
+                f"a table is asked by a {type(name).__name__}, expected a column by its name: choose rows in a "
+                f"column, as in table[{first!r}][:10], or in table.to_pandas()"
+            )
         if name not in self._columns:
             raise KeyError(f"no column {name!r}: there are {', '.join(self._columns)}")
         return self._columns[name]
@@ -55,15 +62,11 @@ class Table:
 
     def to_pandas(self) -> Any:
         """A ``pandas.DataFrame``; needs pandas."""
-        import pandas as pd
-
-        return pd.DataFrame(self._columns)
+        return _library("pandas").DataFrame(self._columns)
 
     def to_polars(self) -> Any:
         """A ``polars.DataFrame``; needs polars."""
-        import polars as pl
-
-        return pl.DataFrame(self._columns)
+        return _library("polars").DataFrame(self._columns)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each row as a dict of plain Python values."""
@@ -80,6 +83,19 @@ class Table:
         widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         lines = ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in shown]
         return "\n".join([*lines, f"[{self._rows} rows]"])
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ModuleNotFoundError(
+            f"to_{name}() needs {name}, which is not installed: pip install {name}; to_dict() "
+            "gives the columns without it",
+            name=name,
+        ) from None
 
 
 def _text(value: Any) -> str:
