@@ -16,6 +16,7 @@ import pytest
 import ppgfast
 from ppgfast.cli import run as module
 from ppgfast.cli.run import planned
+from ppgfast.cli.words import as_options
 from ppgfast.cli.work import Format, aligned, results
 from tests.python import dying_worker
 from tests.python.recordings import PPG, RATE, WRITERS
@@ -100,6 +101,77 @@ def test_one_bad_file_never_stops_the_rest(folder):
     out, err = call("run", "text.csv", "--model", GPT, status=1)
     assert "no row of numbers" in out
     assert "1 of 1 files failed" in err
+
+
+def simulated(name, sign=1, rate=64.0, timed=None):
+    """A minute at 72 bpm, whose times run at `timed` Hz."""
+    x = sign * ppgfast.ppg_simulate(duration=60, sampling_rate=64, seed=5, heart_rate=72).signal
+    times = {"timestamps": np.arange(len(x)) / timed} if timed else {"fs": rate}
+    np.savez(name, ppg=x, **times)
+    return name
+
+
+def test_a_signal_upside_down_is_told_and_turned_over_if_asked(folder):
+    command = (simulated("up.npz"), simulated("down.npz", -1), "--model", "hr-tcn5k-s8", "--jobs", "1")
+    up, down = shown(*command)
+    assert [one["findings"] for one in (up,)] == [[]]
+    assert [(one["kind"], one["warns"]) for one in down["findings"]] == [("inverted", True)]
+    for _ in range(2):  # the second time both are done before
+        out, err = call("run", *command)
+        assert "upside down" not in out
+        assert "warning: down.npz: the pulse falls faster" in err
+        assert "pass the other --polarity" in err
+        assert "up.npz:" not in err
+    logged = [json.loads(line) for line in Path("results/run.jsonl").read_text().splitlines()]
+    assert [one["findings"] for one in logged] == [[], down["findings"]]
+    rows = Path(up["out"]).read_bytes()
+    for polarity, turned in (("auto", [False, True]), ("inverted", [True, True])):
+        done = shown(*command, "--polarity", polarity)
+        assert [one["inverted"] for one in done] == turned
+        assert done[1]["findings"] == []
+        assert Path(done[1]["out"]).read_bytes() == rows
+    assert [one["kind"] for one in done[0]["findings"]] == ["inverted"]
+
+
+def test_a_rate_that_the_times_speak_against_is_told(folder):
+    name = simulated("t.npz", timed=64)
+    command = (name, "--model", "hr-tcn5k-s8", "--sampling-rate", "128")
+    done = shown(*command)[0]
+    assert [one["kind"] for one in done["findings"]][:1] == ["sampling_rate"]
+    said = "warning: t.npz: --sampling-rate is 128 Hz, which is believed, but its times run at 64 Hz"
+    assert said in call("run", *command)[1]
+    assert said in call("report", name, "--sampling-rate", "128")[1]
+
+
+def test_a_long_error_is_cut_on_the_screen_and_whole_in_the_log(folder):
+    name = simulated(f"{'long' * 30}.npz", rate=1000.0)
+    out, err = call("run", name, "--model", "hr-tcn5k-s8", status=1)
+    assert "20 to 500 Hz" not in out
+    assert f"see {Path('results/run.jsonl')}" in err
+    whole = json.loads(Path("results/run.jsonl").read_text())["error"]
+    assert whole.startswith(f"{name}: its sampling rate is 1000 Hz, and a model's stream takes 20 to 500 Hz")
+    assert not shown(name, "--model", "hr-tcn5k-s8", status=1)[0]["skipped"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("give sampling_rate= in Hz", "give --sampling-rate in Hz"),
+        (
+            "pass sampling_rate=64, or acc_columns=; both_ways",
+            "pass --sampling-rate 64, or --acc-columns; --both-ways",
+        ),
+        ("give column= with the name", "give --column with the name"),
+        (
+            "column 'sampling_rate' of /a/sampling_rate/b.csv",
+            "column 'sampling_rate' of /a/sampling_rate/b.csv",
+        ),
+        ("sampling_rate.csv: give --sampling-rate", "sampling_rate.csv: give --sampling-rate"),
+        ("pass max_bytes=", "pass max_bytes="),
+    ],
+)
+def test_errors_name_options_as_they_are_typed(text, shown):
+    assert as_options(text) == shown
 
 
 def test_what_is_done_is_not_done_again(folder):

@@ -57,7 +57,7 @@ def test_what_is_no_recording_is_named(data, match, tmp_path):
 
 def test_what_is_no_file_is_named(tmp_path):
     refused(tmp_path / "nowhere.csv", "there is no such file")
-    for folder in (tmp_path, Path("."), Path(".."), Path("/")):
+    for folder in (tmp_path, Path(), Path(".."), Path("/")):
         refused(folder, r"it is a folder, expected a file: name its files, .*\*$")
     os.mkfifo(tmp_path / "pipe")
     refused(tmp_path / "pipe", "it is a device")

@@ -190,8 +190,9 @@ def test_the_command_writes_what_the_verb_does(tmp_path, monkeypatch):
     name = "<img src=x>.npz"
     made = ppgfast.ppg_simulate(duration=60, sampling_rate=64, seed=5)
     np.savez(name, ppg=-made.signal, fs=64.0, acc=made.acc, acc_rate=made.acc_rate, acc_units="g")
-    out, _ = call("report", name)
+    out, err = call("report", name)
     assert f"{name}.html: " in out
+    assert "upside down; pass the other --polarity" in err
     text = Path(f"{name}.html").read_text("utf-8")
     assert "img" not in Page(text).tags
     assert "hr-tcn5k-acc-s8" in text

@@ -14,7 +14,10 @@ from .report import report
 from .run import run
 from .stream import stream
 
-EPILOG = "Exit status: 0 all went well, 1 something failed (a file, a check), 2 no such command or option."
+EPILOG = (
+    "Exit status: 0 all went well, 1 something failed (a file, a check), 2 no such command or option, "
+    "130 stopped by Ctrl-C."
+)
 
 app = typer.Typer(
     name="ppgfast",

@@ -15,7 +15,7 @@ from ppgfast.io import Recording
 
 from .output import Json, plain_errors, say_json, usage
 from .saving import write_atomically
-from .work import read
+from .work import Polarity, read
 
 Floats = NDArray[Any]
 
@@ -24,6 +24,8 @@ Rate = Annotated[
 ]
 Column = Annotated[str | None, typer.Option(help="Name of the PPG, where names do not tell.")]
 Acc = Annotated[str | None, typer.Option("--acc-columns", help="Names of the accelerometer's axes: x,y,z.")]
+
+Polar = Annotated[Polarity, typer.Option("--polarity", help="Of the PPG; auto finds it out.")]
 
 
 def convert(
@@ -111,7 +113,9 @@ def _summary(recording: Recording) -> dict[str, Any]:
 def keep(file: Path, out: Path) -> None:
     """A recording is never written over by what is made of it."""
     if file.exists() and out.exists() and out.samefile(file):
-        raise usage(f"the recording {file.name} would be written over by what is made of it: name another file")
+        raise usage(
+            f"the recording {file.name} would be written over by what is made of it: name another file"
+        )
 
 
 def _writer(out: Path) -> Any:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .saving import json_text
+from .words import as_options
 
 FAILED = 1
 
@@ -58,7 +59,14 @@ def _numeric(rows: Sequence[Mapping[str, Any]], key: str) -> bool:
 
 
 def say_error(text: str) -> None:
-    Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(text)}", soft_wrap=True)
+    Console(stderr=True, highlight=False).print(
+        f"[bold red]error:[/] {escape(as_options(text))}", soft_wrap=True
+    )
+
+
+def say_warning(text: str) -> None:
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[bold yellow]warning:[/] {escape(as_options(text))}", soft_wrap=True)
 
 
 def usage(text: str) -> typer.BadParameter:

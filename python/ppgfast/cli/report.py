@@ -13,11 +13,11 @@ from rich.console import Console
 
 import ppgfast
 
-from .files import Acc, Column, Rate, keep
+from .files import Acc, Column, Polar, Rate, keep
 from .models import MODEL, model_file
-from .output import Json, plain_errors, say_json, usage
+from .output import Json, plain_errors, say_json, say_warning, usage
 from .saving import write_atomically
-from .work import aligned, read, times_of
+from .work import Polarity, aligned, read, times_of
 
 Model = Annotated[
     Path | None,
@@ -40,7 +40,7 @@ def report(
     af_model: Fibrillation = None,
     hop: Annotated[float | None, typer.Option(help="s between windows; default the model's.")] = None,
     min_quality: Annotated[float, typer.Option(help="Windows of less are not valid, 0 to 1.")] = 0.5,
-    polarity: Annotated[str, typer.Option(help="upright, inverted or auto, which finds out.")] = "upright",
+    polarity: Polar = Polarity.upright,
     sampling_rate: Rate = None,
     column: Column = None,
     acc_columns: Acc = None,
@@ -57,7 +57,7 @@ def report(
     began = time.perf_counter()
     with plain_errors(), Console(stderr=True).status(f"{file.name}: reading, computing, drawing"):
         recording = read(file, sampling_rate, column, acc_columns)
-        wanted: dict[str, Any] = {"hop": hop, "min_quality": min_quality, "polarity": polarity}
+        wanted: dict[str, Any] = {"hop": hop, "min_quality": min_quality, "polarity": polarity.value}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ppgfast.SignalWarning)  # the page says it
             signals, info = ppgfast.ppg_process(
@@ -74,6 +74,9 @@ def report(
         )
         data = text.encode("utf-8", "replace")
         write_atomically(page, lambda opened: opened.write(data))
+    for finding in info["findings"]:
+        if finding.warns:
+            say_warning(f"{file.name}: {finding.message}")
     windows = info["windows"]
     said = {
         "out": str(page),

@@ -8,8 +8,8 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,10 @@ import numpy as np
 import ppgfast
 
 from .saving import json_text, write_atomically
+from .words import as_options
+
+RATES = (20.0, 500.0)  # Hz, of what a model's stream takes
+SHOWN = 120  # characters of an error in the table
 
 
 class Format(str, Enum):
@@ -27,6 +31,14 @@ class Format(str, Enum):
     csv = "csv"
     parquet = "parquet"
     json = "json"
+
+
+class Polarity(str, Enum):
+    """Of the PPG."""
+
+    upright = "upright"
+    inverted = "inverted"
+    auto = "auto"
 
 
 @dataclass(frozen=True)
@@ -50,16 +62,18 @@ class Order:
     hop: float | None
     both_ways: bool
     plot: bool = False
+    polarity: Polarity = Polarity.upright
 
     def facts(self) -> dict[str, Any]:
         """All that decides a result besides the file."""
         said = {**asdict(self), "model": self.model.name, "format": self.format.value}
+        said["polarity"] = self.polarity.value
         return {**said, "ppgfast": ppgfast.__version__}
 
 
 @dataclass
 class Done:
-    """What became of one file."""
+    """What became of one file; `findings` are those of `ppg_check`; `inverted`: it was turned over."""
 
     file: str
     out: str = ""
@@ -71,12 +85,15 @@ class Done:
     error: str = ""
     skipped: bool = False
     sha256: str = ""
+    inverted: bool = False
+    findings: list[dict[str, Any]] = field(default_factory=list)
     recording: dict[str, Any] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         """For the table on the screen."""
         answer = self.median_hr_bpm if self.median_hr_bpm is not None else self.median_af_probability
-        found = self.error or ("done before" if self.skipped else self.out)
+        error = self.error if len(self.error) <= SHOWN else f"{self.error[: SHOWN - 3]}..."
+        found = error or ("done before" if self.skipped else self.out)
         return {
             "file": self.file,
             "windows": self.windows,
@@ -86,14 +103,23 @@ class Done:
         }
 
 
+def warn(text: str) -> None:
+    """A doubt about a recording, on stderr."""
+    print(f"warning: {as_options(text)}", file=sys.stderr)
+
+
 def read(
-    path: Path, sampling_rate: float | None, column: str | None, acc_columns: str | None
+    path: Path,
+    sampling_rate: float | None,
+    column: str | None,
+    acc_columns: str | None,
+    doubt: Callable[[str], None] = warn,
 ) -> ppgfast.Recording:
-    """A file, with what the command line says of it."""
+    """A file, with what the command line says of it; `doubt` hears where the file says something else."""
     axes = [name.strip() for name in acc_columns.split(",")] if acc_columns else None
     with warnings.catch_warnings():
         warnings.simplefilter("always", ppgfast.SignalWarning)
-        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+        warnings.showwarning = lambda message, *_, **__: doubt(str(message))
         return ppgfast.read(path, sampling_rate=sampling_rate, column=column, acc_columns=axes)
 
 
@@ -117,21 +143,38 @@ def _stop(*_: object) -> None:
 def one(job: Job) -> Done:
     """Reads, computes and writes one file; whatever goes wrong is its result."""
     start = time.perf_counter()
+    findings: list[ppgfast.Finding] = []
     try:
-        done = _windows(job, _Worker.order, _Worker.model)
+        done = _windows(job, _Worker.order, _Worker.model, findings)
     except Exception as error:  # one bad file never stops the rest
         reason = str(error) if isinstance(error, ValueError | OSError | ImportError) else repr(error)
-        done = Done(str(job.file), error=reason or repr(error))
+        done = Done(str(job.file), error=as_options(reason or repr(error)))
+    done.findings = [{**finding._asdict(), "message": as_options(finding.message)} for finding in findings]
     done.seconds = round(time.perf_counter() - start, 3)
     return done
 
 
-def _windows(job: Job, order: Order, model: ppgfast.Model) -> Done:
-    recording = read(job.file, order.sampling_rate, order.column, order.acc_columns)
+def _windows(job: Job, order: Order, model: ppgfast.Model, findings: list[ppgfast.Finding]) -> Done:
+    name = job.file.name
+
+    def doubt(text: str) -> None:
+        message = text.removeprefix(f"{name}: ")
+        findings.append(ppgfast.Finding("sampling_rate", message, 0.0, 0.0, True))
+
+    recording = read(job.file, order.sampling_rate, order.column, order.acc_columns, doubt)
+    if not RATES[0] <= recording.sampling_rate <= RATES[1]:
+        raise ValueError(
+            f"{name}: its sampling rate is {recording.sampling_rate:g} Hz, and a model's stream takes "
+            f"{RATES[0]:g} to {RATES[1]:g} Hz: resample it, or use ppgfast.ppg_rate, which takes 20 to 4000"
+        )
+    turned, noticed = examined(recording, order.polarity, model.info["input"]["channels"] == 4)
+    findings += noticed
+    if turned:
+        recording = replace(recording, signal=-recording.signal)
     rows = results(model, recording, order.hop, order.both_ways)
     if not rows:
         window = model.info["input"]["window"] / model.info["input"]["sampling_rate"]
-        raise ValueError(f"{job.file.name}: its {recording.duration:.4g} s are no window of {window:g} s")
+        raise ValueError(f"{name}: its {recording.duration:.4g} s are no window of {window:g} s")
     job.out.parent.mkdir(parents=True, exist_ok=True)
     about = {"recording": recording.metadata, "order": order.facts(), "model_note": model.info["note"]}
     if order.plot:
@@ -146,8 +189,21 @@ def _windows(job: Job, order: Order, model: ppgfast.Model) -> Done:
         median_hr_bpm=_median(valid, "hr_bpm"),
         median_af_probability=_median(valid, "af_probability"),
         sha256=recording.metadata["sha256"],
+        inverted=turned,
         recording=recording.metadata,
     )
+
+
+def examined(
+    recording: ppgfast.Recording, polarity: Polarity, with_acc: bool
+) -> tuple[bool, list[ppgfast.Finding]]:
+    """Whether the signal is to be turned over, and what `ppg_check` says of it then."""
+    motion = {"acc": aligned(recording), "acc_rate": recording.acc_rate} if with_acc else {}
+    found = ppgfast.ppg_check(recording.signal, **times_of(recording), **motion, polarity=polarity.value)
+    if polarity is not Polarity.auto:
+        return polarity is Polarity.inverted, found
+    kept = [finding for finding in found if finding.kind != "inverted"]
+    return len(kept) < len(found), kept
 
 
 def results(
