@@ -40,8 +40,8 @@ class Table:
         if not isinstance(name, str):
             first = next(iter(self._columns), "name")
             raise TypeError(
-                f"a table is asked by a {type(name).__name__}, expected a column by its name: choose rows in a "
-                f"column, as in table[{first!r}][:10], or in table.to_pandas()"
+                f"a table is asked by a {type(name).__name__}, expected a column by its name: choose rows in "
+                f"a column, as in table[{first!r}][:10], or in table.to_pandas()"
             )
         if name not in self._columns:
             raise KeyError(f"no column {name!r}: there are {', '.join(self._columns)}")
