@@ -199,7 +199,7 @@ def test_a_run_that_was_stopped_goes_on(folder):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     running = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
     log = Path("results/run.jsonl")
-    while not log.exists() and running.poll() is None:
+    while not (log.exists() and log.stat().st_size) and running.poll() is None:
         time.sleep(0.01)
     os.killpg(running.pid, signal.SIGINT)
     out, err = running.communicate(timeout=60)

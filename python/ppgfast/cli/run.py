@@ -137,9 +137,9 @@ def _all(
                 todo.append(job)
         for done in _parallel(todo, order, jobs):
             progress.update(bar, advance=1, description=Path(done.file).name)
+            line = json_text({**asdict(done), "order": order.facts()}, indent=None)
             with log.open("a", encoding="utf-8") as file:
-                line = {**asdict(done), "order": order.facts()}
-                file.write(json_text(line, indent=None) + "\n")
+                file.write(line + "\n")
             yield done
 
 
