@@ -88,6 +88,37 @@ def test_dates_and_times_of_day_are_read(form, tmp_path):
     assert got.metadata["start"] == ("2023-11-14T22:13:20+00:00" if form.startswith("%Y") else None)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Zeit [s]", "Temps (s)", "tiempo", "ts", "Uhrzeit", "Messzeit_ms"],
+)
+def test_the_time_is_known_by_the_names_that_people_use(name, tmp_path):
+    times = [1e3 * t for t in TIME] if name.endswith("ms") else TIME
+    got = ppgfast.read(write(tmp_path / "a.csv", f"{name},value\n" + rows(times, PPG)))
+    assert (got.sampling_rate, got.metadata["column"]) == (RATE, "value")
+    np.testing.assert_array_equal(got.signal, PPG)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("name", [None, "moment"])
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_an_index_of_dates_is_the_time_whatever_its_name(form, name, zone, tmp_path):
+    index = pd.DatetimeIndex(pd.to_datetime(1_700_000_000 + TIME, unit="s", utc=True), name=name)
+    frame = pd.DataFrame({"value": PPG}, index=index.tz_convert(zone))
+    path = tmp_path / f"a.{form}"
+    frame.to_csv(path) if form == "csv" else frame.to_parquet(path)
+    got = ppgfast.read(path)
+    assert (got.sampling_rate, got.metadata["column"]) == (RATE, "value")
+    assert got.metadata["start"].startswith("2023-11-14T22:13:20")
+    np.testing.assert_array_equal(got.signal, PPG)
+
+
+def test_without_time_and_rate_the_columns_are_listed(tmp_path):
+    path = write(tmp_path / "a.csv", "moment,ppg\n" + rows(PPG, PPG))
+    with pytest.raises(ppgfast.RecordingError, match=r"its columns are 'moment', 'ppg': give sampling_rate="):
+        ppgfast.read(path)
+
+
 def test_several_samples_may_share_a_second(tmp_path):
     stamps = pd.to_datetime(EPOCH + np.floor(TIME + 0.4), unit="s").strftime("%Y-%m-%d %H:%M:%S")
     got = ppgfast.read(write(tmp_path / "a.csv", "Time,PPG\n" + rows(stamps, PPG)))

@@ -43,7 +43,7 @@ def from_arrays(path: Path, form: str, arrays: dict[str, Array], **known: Any) -
         elif values.size == 1 and values.dtype.kind == "U":
             units[name] = str(values.reshape(-1)[0])
         elif values.dtype.kind in "biufUM":
-            channels += split(name, _times_of(values))
+            channels += split(name, _times_of(values), dated=values.dtype.kind == "M")
     if not channels:
         raise RecordingError(
             f"{path.name}: it holds {', '.join(arrays)[:200] or 'no array'}, expected an array of samples"

@@ -98,7 +98,7 @@ class Assembler:
     # Which channel
 
     def _ppg(self) -> Channel:
-        channels = [c for c in self.content.channels if c is not self._time]
+        channels = [c for c in self.content.channels if c is not self._time and not c.dated]
         if self.wanted.column is not None:
             return self._named(self.wanted.column)
         if self.content.ppg is not None:
@@ -158,8 +158,8 @@ class Assembler:
             raise self._error(f"it states a sampling rate of {rate} Hz", "give sampling_rate= in Hz")
         if found is None and rate is None:
             raise self._error(
-                "nothing in it tells the sampling rate",
-                "give sampling_rate= in Hz, as the sensor's maker states it",
+                f"nothing in it tells the sampling rate, its columns are {self._listed()}",
+                "give sampling_rate= in Hz, as the sensor's maker states it, or call the time 'time [s]'",
             )
         if found is None or rate is None:
             return found or Timing(float(rate or 0), None, channel.start)

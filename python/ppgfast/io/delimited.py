@@ -14,7 +14,7 @@ import numpy as np
 from ppgfast.errors import RecordingError
 
 from . import names
-from .recording import Channel, Content, in_memory
+from .recording import Array, Channel, Content, in_memory
 
 HEAD_BYTES = 1 << 16
 HEAD_LINES = 200
@@ -124,13 +124,14 @@ def table(path: Path, shape: Layout, *, plain: bool = False) -> Content:
         column = frame[name]
         if name.startswith("column ") and column.isna().all():
             continue  # what a delimiter at the end of each row makes
-        channels.append(in_memory(name, column.to_numpy(), units=unit))
+        values = column.to_numpy()
+        channels.append(in_memory(name, values, units=unit, dated=_is_dated(values)))
     found = Content("csv", tuple(channels), table=True, rate=shape.rate)
     if plain or not channels:
         return found
     if any(names.plain(name).startswith(_POLAR_TIME) for name in shape.columns):
         return _polar(path, found)
-    return found if any(names.is_time(c.name) for c in channels) else _unnamed_time(found)
+    return found if names.time_channel(channels) else _unnamed_time(found)
 
 
 def _polar(path: Path, found: Content) -> Content:
@@ -174,6 +175,15 @@ def _unnamed_time(found: Content) -> Content:
     if len(steps) < 2 or not (steps > 0).all() or (steps == 1).all() or steps.max() > 3 * np.median(steps):
         return found
     return replace(found, channels=(replace(first, name="time"), *found.channels[1:]))
+
+
+def _is_dated(values: Array) -> bool:
+    """Whether the first and the last cell are dates with a time of day."""
+    if values.dtype.kind != "O" or not len(values):
+        return False
+    return all(
+        isinstance(cell, str) and len(cell) > 10 and bool(_DATE.match(cell)) for cell in values[[0, -1]]
+    )
 
 
 def _encoding(head: bytes) -> str:

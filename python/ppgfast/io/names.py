@@ -16,10 +16,13 @@ _COLOURS = (
 )
 _PROCESSED = re.compile(r"clean|filt|norm|smooth|deriv")
 _NOT_PPG = re.compile(
-    r"quality|sqi|rate|(?<![a-z])(hr|rr|ir?bi|ibi)(?![a-z])|bpm|heart|puls|peak|onset|time|date|ambient|label|flag"
+    r"quality|sqi|rate|(?<![a-z])(hr|rr|ir?bi|ibi)(?![a-z])|bpm|heart|puls|peak|onset|time|date|zeit|tiempo|ambient|label|flag"
     r"|status|(?<![a-z])acc|ecg|ekg|eda|gsr|resp|temp|spo2|gyro|valid|ampl|^[xyz]$"
 )
-_TIME = re.compile(r"time|date|elapsed|epoch|^(t|s|secs?|seconds?|ms|us|ns|unix|utc)$")
+_TIME = re.compile(
+    r"time|date|elapsed|epoch|zeit|tiempo|(?<![a-z])temps(?![a-z])"
+    r"|^(t|ts|s|secs?|seconds?|ms|us|ns|unix|utc)$"
+)
 _COUNTER = re.compile(
     r"^(|unnamed.*|index|idx|i|n|no|nr|#|samples?|frames?|rows?|counter|sample.?(index|number|no))$"
 )
@@ -81,8 +84,13 @@ def is_counter(name: str) -> bool:
 
 
 def time_channel(channels: Sequence[Channel]) -> Channel | None:
-    """The time: a number with a unit before a number without, numbers before text."""
+    """The time: a number with a unit before a number without, numbers before text.
+
+    Where no name says time, it is the one channel of dates.
+    """
     found = [channel for channel in channels if is_time(channel.name)]
+    if not found and sum(channel.dated for channel in channels) == 1:
+        return next(channel for channel in channels if channel.dated)
     return min(found, key=lambda c: (not c.numeric, not unit_in(c.name)), default=None)
 
 

@@ -32,11 +32,11 @@ def content(path: Path, kind: str, limit: int) -> Content:
         timed = pa.types.is_timestamp(field.type) or pa.types.is_string(field.type)
         if numeric or timed:
             units = (field.metadata or {}).get(b"units", b"").decode()
-            if pa.types.is_timestamp(field.type):
+            dated = pa.types.is_timestamp(field.type)
+            if dated:
                 units, numeric = "ns", True
-            channels.append(
-                Channel(field.name, n, partial(_column, path, field.name), units=units, numeric=numeric)
-            )
+            load = partial(_column, path, field.name)
+            channels.append(Channel(field.name, n, load, units=units, numeric=numeric, dated=dated))
     rates = {names.letters(key): float(value) for key, value in stated.items() if _is_rate(key)}
     return Content(
         "parquet",

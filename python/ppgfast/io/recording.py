@@ -66,7 +66,7 @@ class Channel:
     """One column or signal of a file; its samples are read when `load` is called.
 
     `times` (n,) s or `rate` Hz, whichever the file states for this channel; `start` is the first sample's
-    place on the file's own time axis, s.
+    place on the file's own time axis, s. `dated` if its values are dates with a time of day.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Channel:
     start: float = 0.0
     units: str = ""
     numeric: bool = True
+    dated: bool = False
 
 
 @dataclass(frozen=True)
