@@ -17,6 +17,7 @@ from ppgfast.cli.app import app
 def call(*arguments, status):
     done = CliRunner().invoke(app, ["monitor", *map(str, arguments)], input=b"x\n" * 200)
     assert done.exit_code == status, (done.output, done.exception)
+    assert done.stdout == ""
     return done.stderr
 
 
@@ -45,10 +46,34 @@ def test_what_cannot_be_shown_is_one_sentence_and_1(tmp_path, wrist):
     assert "wrist.npz has none: add ax,ay,az" in call(
         wrist, "--model", "hr-tcn5k-acc-s8", "--port", 0, status=1
     )
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    assert "broken.npz" in call(tmp_path / "broken.npz", "--port", 0, status=1)
     assert "expected one of s, ms, us, ns" in call(wrist, "--time-unit", "h", status=2)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"port {port} of 127.0.0.1 cannot be opened" in call(wrist, "--port", port, status=1)
+
+
+@pytest.mark.usefixtures("web")
+def test_what_is_wrong_with_a_file_is_said_before_the_address(wrist, monkeypatch):
+    from ppgfast.monitor import serve
+
+    packets = []
+
+    async def served(begin, **_):
+        packets.append(next(iter(begin()[1])).ppg)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(serve, "serve", served)
+    made = ppgfast.ppg_simulate(duration=40, sampling_rate=50, seed=1)
+    up, down = (wrist.with_name(name) for name in ("up.npz", "down.npz"))
+    np.savez(up, signal=made.signal, sampling_rate=50)
+    np.savez(down, signal=-made.signal, sampling_rate=50)
+    assert call(up, "--speed", 0, status=1) == "error: enough\n"
+    assert "warning: down.npz: the pulse falls faster" in call(down, "--speed", 0, status=1)
+    assert "warning" not in call(down, "--speed", 0, "--polarity", "inverted", status=1)
+    np.testing.assert_array_equal(packets[0], packets[2])
+    np.testing.assert_array_equal(packets[0], -packets[1])
 
 
 @pytest.mark.usefixtures("web")

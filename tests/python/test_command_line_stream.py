@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,12 +65,14 @@ def test_a_pipe_gets_csv_and_machines_json(made, lines):
         (["--hop", 1], {"hop": 1.0}),
         (["--both-ways"], {"both_ways": True}),
         (["--no-track"], {"track": False}),
+        (["--polarity", "inverted"], {}),
     ],
 )
 def test_every_option_of_the_stream_reaches_it(made, lines, options, stream):
     out, _ = call(lines, "--sampling-rate", RATE, "--json", *options)
     plain, _ = call(lines, "--sampling-rate", RATE, "--json")
-    results = [{k: None if v != v else v for k, v in row.items()} for row in expected(made, **stream)]
+    wanted = expected(replace(made, signal=-made.signal) if "inverted" in options else made, **stream)
+    results = [{k: None if v != v else v for k, v in row.items()} for row in wanted]
     assert [json.loads(line) for line in out.splitlines()] == results
     assert out != plain
 

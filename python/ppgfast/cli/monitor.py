@@ -20,7 +20,7 @@ from ppgfast.monitor.source import Packet, Source
 
 from .files import Acc, Column
 from .models import model_file
-from .output import Json, plain_errors
+from .output import Json, plain_errors, say_warning
 from .saving import json_text
 from .stream import (
     DEFAULT,
@@ -30,12 +30,15 @@ from .stream import (
     Input,
     ModelOption,
     NoTrack,
+    Polar,
     Rate,
+    Side,
     TimeUnit,
     piped,
     stopped_quietly,
     wanted_of,
 )
+from .work import read, times_of
 
 PORT = 8750
 
@@ -71,6 +74,7 @@ def monitor(
     hop: Hop = None,
     both_ways: BothWays = False,
     no_track: NoTrack = False,
+    polarity: Polar = Side.upright,
     host: Annotated[
         str, typer.Option(help="Address to serve at; others than this computer need the token it prints.")
     ] = "127.0.0.1",
@@ -104,11 +108,16 @@ def monitor(
                 return source.lsl(
                     name=name, channel=channel, acc=acc_channel, sampling_rate=sampling_rate, timeout=timeout
                 )
-            read = partial(source.of_file, column=column, acc_columns=wanted.acc_columns)
-            return read(Path(samples), speed=speed, sampling_rate=sampling_rate)
+            recording = read(Path(samples), sampling_rate, column, acc_columns)
+            for finding in ppgfast.ppg_check(
+                recording.signal, **times_of(recording), polarity=polarity.value
+            ):
+                if finding.warns:
+                    say_warning(f"{recording.metadata['file']}: {finding.message}")
+            return source.played(recording, speed)
 
         def begin() -> tuple[Live, Iterator[Packet]]:
-            found = opened()
+            found = opened() if polarity is Side.upright else source.turned(opened())
             live = Live(found, network, fibrillation, Options(hop, both_ways, not no_track))
             live.about["model"] = model.stem
             return live, found.packets
@@ -120,4 +129,6 @@ def monitor(
             if browser:
                 webbrowser.open(address)
 
-        asyncio.run(serve(begin, host=host, port=port, ready=ready))
+        # What is wrong with a file is said before an address; the others may be long in coming.
+        begun = None if samples in ("-", "lsl") else begin()
+        asyncio.run(serve(lambda: begun or begin(), host=host, port=port, ready=ready))

@@ -38,6 +38,13 @@ class Input(str, Enum):
     f32 = "f32"
 
 
+class Side(str, Enum):
+    """Of the PPG; finding it out takes a whole recording."""
+
+    upright = "upright"
+    inverted = "inverted"
+
+
 ModelOption = Annotated[
     Path, typer.Option("--model", help=MODEL, parser=model_file, metavar="MODEL", show_default=NAME)
 ]
@@ -55,6 +62,7 @@ Hop = Annotated[float | None, typer.Option(help="s between windows; default the 
 BothWays = Annotated[
     bool, typer.Option("--both-ways", help="Filter each window backwards too, as in training.")
 ]
+Polar = Annotated[Side, typer.Option("--polarity", help="Of the PPG; a stream cannot find it out.")]
 NoTrack = Annotated[bool, typer.Option("--no-track", help="Each window for itself: no tracker.")]
 
 
@@ -68,6 +76,7 @@ def stream(
     hop: Hop = None,
     both_ways: BothWays = False,
     no_track: NoTrack = False,
+    polarity: Polar = Side.upright,
     json: Json = False,
 ) -> None:
     """Samples in, a line for each window out.
@@ -83,6 +92,8 @@ def stream(
         wanted = wanted_of(time_unit, column, acc_columns)
         data = source.chunks(sys.stdin.buffer.read1)  # type: ignore[union-attr]
         samples = piped(data, form, wanted, sampling_rate, with_acc)
+        if polarity is Side.inverted:
+            samples = source.turned(samples)
         feed = Feed(network, samples, Options(hop, both_ways, not no_track))
         write = _writer(json, network.info["output"]["task"] == "af")
         for packet in samples.packets:

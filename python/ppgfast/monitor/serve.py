@@ -255,7 +255,7 @@ async def serve(
         for listener in list(hub.listeners):
             listener.close(1001, "stopped")
         patience = loop.time() + GOODBYE
-        while hub.listeners and loop.time() < patience:
+        while (hub.listeners or reader.computing) and loop.time() < patience:
             await asyncio.sleep(0.01)
         await server.close_all_connections()
 
@@ -273,17 +273,25 @@ class _Reader(threading.Thread):
         super().__init__(daemon=True)
         self.begin, self.hub, self.loop, self.failed = begin, hub, loop, failed
         self.stopped = threading.Event()
+        self.computing = False  # in the core, which the end of the process must not tear a thread out of
 
     def run(self) -> None:
         try:
             live, packets = self.begin()
             self._do(self.hub.tell_about, live.about)
             for packet in packets:
-                self._do(self.hub.publish, live.push(packet))
+                self.computing = True
+                if self.stopped.is_set():
+                    return
+                message = live.push(packet)
+                self.computing = False
+                self._do(self.hub.publish, message)
             self._do(self.hub.tell, "ended", "ended")
         except Exception as error:  # whatever it is, it ends the serving
             if not self.stopped.is_set():
                 self._do(self.failed.set_exception, error)
+        finally:
+            self.computing = False
 
     def _do(self, what: Callable[..., None], *values: Any) -> None:
         """In the server's thread, and not before it has done what came before."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +52,11 @@ class Source:
     acc_rate: float | None
     timed: bool
     packets: Iterator[Packet]
+
+
+def turned(source: Source) -> Source:
+    """The same upside down."""
+    return replace(source, packets=(packet._replace(ppg=-packet.ppg) for packet in source.packets))
 
 
 def played(recording: Recording, speed: float) -> Source:
@@ -239,17 +243,3 @@ def _pulled(inlet: Any, channel: int, acc: int | None) -> Iterator[Packet]:
         samples = np.asarray(rows, np.float32)
         axes = None if acc is None else np.ascontiguousarray(samples[:, acc : acc + 3])
         yield Packet(np.ascontiguousarray(samples[:, channel]), axes, times, anew)
-
-
-def of_file(
-    path: Path,
-    *,
-    speed: float,
-    sampling_rate: float | None,
-    column: str | None,
-    acc_columns: tuple[str, ...] | None,
-) -> Source:
-    """A file in any container that `ppgfast.read` knows."""
-    from ppgfast.io import read
-
-    return played(read(path, sampling_rate=sampling_rate, column=column, acc_columns=acc_columns), speed)
