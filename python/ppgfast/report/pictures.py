@@ -20,6 +20,7 @@ from .facts import FIBRILLATION, Clock
 
 POINTS = 600  # of a curve
 BINS = 20  # of quality
+USUAL = (40.0, 120.0)  # bpm, of an axis without a heart rate
 # Colours that stand for a variable of the page's style: one picture for a light and for a dark screen.
 PALETTE = {
     "#111101": "ink",
@@ -70,6 +71,8 @@ def trend(windows: Table, af: Table | None, clock: Clock) -> str:
     axes[0].plot(at, rate, color=RATE, lw=1.3, marker="." if len(at) < 60 else None, label="heart rate")
     axes[0].set_ylabel("bpm")
     axes[0].margins(y=0.2)  # room for the legend
+    if not np.isfinite(rate).any():
+        axes[0].set_ylim(USUAL)
     axes[0].legend(loc="upper right", ncols=2)
     quality, share = binned(windows["quality"]), binned(valid.astype(np.float64), np.nanmean)
     for colour, those in ((GOOD, share >= 0.5), (BAD, share < 0.5)):
@@ -89,7 +92,8 @@ def rates(windows: Table) -> str:
     rate = windows["hr_bpm"][windows["valid"]]
     rate = rate[np.isfinite(rate)]
     width = 2.0 if len(rate) and np.ptp(rate) <= 60 else 5.0
-    first, last = (np.floor(rate.min() / width), np.floor(rate.max() / width) + 1) if len(rate) else (12, 36)
+    low, high = (rate.min(), rate.max()) if len(rate) else USUAL
+    first, last = np.floor(low / width), np.floor(high / width) + 1
     figure = Figure(figsize=(4.9, 2.9), layout="constrained")
     axis = figure.subplots()
     weights = np.full(len(rate), 100.0 / max(len(rate), 1))
@@ -97,6 +101,8 @@ def rates(windows: Table) -> str:
         rate, bins=(width * np.arange(first, last + 1)).tolist(), weights=weights, color=RATE, rwidth=0.92
     )
     axis.set(xlabel=f"heart rate (bpm, steps of {width:g})", ylabel="% of valid windows")
+    if not len(rate):
+        axis.set_ylim(0, 100)
     return svg(figure, "rates")
 
 
