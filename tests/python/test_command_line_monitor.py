@@ -46,6 +46,8 @@ def test_what_cannot_be_shown_is_one_sentence_and_1(tmp_path, wrist):
     assert "wrist.npz has none: add ax,ay,az" in call(
         wrist, "--model", "hr-tcn5k-acc-s8", "--port", 0, status=1
     )
+    np.savez(tmp_path / "fast.npz", ppg=np.ones(20_000), sampling_rate=1000)
+    assert "fast.npz: its sampling rate is 1000 Hz" in call(tmp_path / "fast.npz", "--port", 0, status=1)
     (tmp_path / "broken.npz").write_bytes(b"PK")
     assert "broken.npz" in call(tmp_path / "broken.npz", "--port", 0, status=1)
     assert "expected one of s, ms, us, ns" in call(wrist, "--time-unit", "h", status=2)

@@ -38,7 +38,7 @@ from .stream import (
     stopped_quietly,
     wanted_of,
 )
-from .work import read, times_of
+from .work import check_rate, read, times_of
 
 PORT = 8750
 
@@ -109,6 +109,7 @@ def monitor(
                     name=name, channel=channel, acc=acc_channel, sampling_rate=sampling_rate, timeout=timeout
                 )
             recording = read(Path(samples), sampling_rate, column, acc_columns)
+            check_rate(recording)
             for finding in ppgfast.ppg_check(
                 recording.signal, **times_of(recording), polarity=polarity.value
             ):

@@ -162,11 +162,7 @@ def _windows(job: Job, order: Order, model: ppgfast.Model, findings: list[ppgfas
         findings.append(ppgfast.Finding("sampling_rate", message, 0.0, 0.0, True))
 
     recording = read(job.file, order.sampling_rate, order.column, order.acc_columns, doubt)
-    if not RATES[0] <= recording.sampling_rate <= RATES[1]:
-        raise ValueError(
-            f"{name}: its sampling rate is {recording.sampling_rate:g} Hz, and a model's stream takes "
-            f"{RATES[0]:g} to {RATES[1]:g} Hz: resample it, or use ppgfast.ppg_rate, which takes 20 to 4000"
-        )
+    check_rate(recording)
     turned, noticed = examined(recording, order.polarity, model.info["input"]["channels"] == 4)
     findings += noticed
     if turned:
@@ -192,6 +188,16 @@ def _windows(job: Job, order: Order, model: ppgfast.Model, findings: list[ppgfas
         inverted=turned,
         recording=recording.metadata,
     )
+
+
+def check_rate(recording: ppgfast.Recording) -> None:
+    """ValueError unless a model's stream takes the recording's rate."""
+    name, rate = recording.metadata["file"], recording.sampling_rate
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ValueError(
+            f"{name}: its sampling rate is {rate:g} Hz, and a model's stream takes {RATES[0]:g} to "
+            f"{RATES[1]:g} Hz: resample it, or use ppgfast.ppg_rate, which takes 20 to 4000"
+        )
 
 
 def examined(
