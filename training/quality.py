@@ -10,7 +10,7 @@ quality.json of the package and the tables of docs/quality.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -249,6 +249,15 @@ def put(page: str, name: str, text: str) -> str:
     return f"{before}{start}\n{text}\n{end}{rest.split(end)[1]}"
 
 
+def write_tables(page: Path, tables: Mapping[str, Callable[[], str]]) -> None:
+    """Make each table and put it on the page at once: what is made stays if a later one is cut off."""
+    for name, made in tables.items():
+        text = made()
+        print(text, end="\n\n", flush=True)
+        whole = put(page.read_text(encoding="utf-8"), name, text)
+        page.write_text(whole, encoding="utf-8")
+
+
 def main(
     run: Annotated[Path, typer.Argument(help="Run folder whose subjects are kept apart.")],
     data: Annotated[Path, typer.Argument(help="Folder with cinc2015/, bidmc/ and ieee_spc2015/.")],
@@ -258,16 +267,13 @@ def main(
     write_json(FILE, learn(about, lesson(about, data)))
     coefficients.cache_clear()
     found = judged(about, data)
-    page = PAGE.read_text(encoding="utf-8")
-    for name, text in (
-        ("calibration", calibration(found)),
-        ("signal", calibration(found, "quality_of_signal")),
-        ("coverage", coverage(found)),
-        ("interval", interval(found)),
-    ):
-        page = put(page, name, text)
-        print(text, end="\n\n")
-    write_atomically(PAGE, lambda file: file.write(page.encode()))
+    tables = {
+        "calibration": lambda: calibration(found),
+        "signal": lambda: calibration(found, "quality_of_signal"),
+        "coverage": lambda: coverage(found),
+        "interval": lambda: interval(found),
+    }
+    write_tables(PAGE, tables)
     figure = picture(found)
     write_atomically(PICTURE, lambda file: figure.savefig(file, format="svg", metadata={"Date": None}))
 

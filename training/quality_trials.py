@@ -32,7 +32,6 @@ from ppgfast.verbs.quality import expanded
 from training.data.signal import scale
 from training.metrics import Interval, Metric, bootstrap, paired_bootstrap
 from training.models import Model, build
-from training.progress import write_atomically
 from training.quality import (
     MODELS,
     NEAR,
@@ -43,9 +42,9 @@ from training.quality import (
     judged,
     lesson,
     patients,
-    put,
     simulated,
     windows_of,
+    write_tables,
 )
 
 Judge = Callable[[Windows], Floats]
@@ -220,12 +219,11 @@ def main(
         windows_of(people, MODELS[0]) for people in (patients(about, data, "train"), simulated(OTHERS))
     )
     judges, found = attempts(lesson(about, data), wave), judged(about, data)
-    page = PAGE.read_text(encoding="utf-8")
-    for name, metric, digits in (("attempts", area, 2), ("brier", brier, 4)):
-        text = table(judges, found, metric, digits)
-        page = put(page, name, text)
-        print(text, end="\n\n", flush=True)
-    write_atomically(PAGE, lambda file: file.write(page.encode()))
+    tables = {
+        "attempts": lambda: table(judges, found, area, 2),
+        "brier": lambda: table(judges, found, brier, 4),
+    }
+    write_tables(PAGE, tables)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import ppgfast
 from ppgfast.verbs.guard import KINDS, examine
 from ppgfast.verbs.signal import RATES, Signal, signal_of
 from training.data.recording import Recording
-from training.quality import put, recordings, simulated
+from training.quality import recordings, simulated, write_tables
 
 Floats = NDArray[np.float64]
 
@@ -117,10 +117,7 @@ def main(
         "detected": lambda: detected(people),
         "real-beats": lambda: real_beats(sets),
     }
-    for name in only or tables:
-        text = tables[name]()
-        print(text, end="\n\n", flush=True)
-        PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), name, text), encoding="utf-8")
+    write_tables(PAGE, {name: tables[name] for name in only or tables})
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from ppgfast.verbs.signal import signal_of
 from ppgfast.verbs.windows import Windows, cut
 from training.data.recording import Recording
 from training.metrics import bootstrap, spectral_peak
-from training.quality import patients, put, recordings
+from training.quality import patients, recordings, write_tables
 from training.verbs import PAGE
 from training.verbs_day import HEARTPY_BAND, peaks_kept
 
@@ -318,10 +318,7 @@ def main(
         "peer-beats": peer_beats,
         "day": lambda: day(limit),
     }
-    for name in only or tables:
-        text = tables[name]()
-        print(text, end="\n\n", flush=True)
-        PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), name, text), encoding="utf-8")
+    write_tables(PAGE, {name: tables[name] for name in only or tables})
 
 
 if __name__ == "__main__":

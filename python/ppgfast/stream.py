@@ -9,6 +9,7 @@ from ppgfast._core import Stream
 __all__ = ["REASONS", "Stream", "StreamResult"]
 
 REASONS = ("ok", "gap", "flat", "clipped", "off_wrist", "out_of_range", "warming_up", "low_confidence")
+INTERVAL = 1.6449  # standard deviations to each side of a normal distribution that hold 90 %
 
 
 class StreamResult(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import signal
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import ppgfast
+from ppgfast.stream import INTERVAL
 
+from .output import say_warning
 from .saving import json_text, write_atomically
 from .words import as_options
 
@@ -103,17 +104,12 @@ class Done:
         }
 
 
-def warn(text: str) -> None:
-    """A doubt about a recording, on stderr."""
-    print(f"warning: {as_options(text)}", file=sys.stderr)
-
-
 def read(
     path: Path,
     sampling_rate: float | None,
     column: str | None,
     acc_columns: str | None,
-    doubt: Callable[[str], None] = warn,
+    doubt: Callable[[str], None] = say_warning,
 ) -> ppgfast.Recording:
     """A file, with what the command line says of it; `doubt` hears where the file says something else."""
     axes = [name.strip() for name in acc_columns.split(",")] if acc_columns else None
@@ -249,10 +245,10 @@ def _draw(path: Path, recording: ppgfast.Recording, rows: Sequence[Mapping[str, 
     """The rows of a result over the beats of its recording, by `ppg_plot`."""
     known = times_of(recording)
     windows = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    for name, sign in (("hr_lo", -1.0), ("hr_hi", 1.0)):  # 90 % of a normal distribution
-        windows[name] = windows["hr_bpm"] + sign * 1.645 * windows["hr_std"]
+    for name, sign in (("hr_lo", -1.0), ("hr_hi", 1.0)):
+        windows[name] = windows["hr_bpm"] + sign * INTERVAL * windows["hr_std"]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ppgfast.SignalWarning)  # `report` and the verbs tell it
+        warnings.simplefilter("ignore", ppgfast.SignalWarning)  # the findings tell it
         clean = ppgfast.ppg_clean(recording.signal, **known)
         peaks = ppgfast.ppg_peaks(recording.signal, **known)
     beats = np.zeros(len(clean), np.uint8)

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ppgfast
-from ppgfast.stream import StreamResult
+from ppgfast.stream import INTERVAL, StreamResult
 
 from .source import Packet, Source
 
-INTERVAL = 1.6449  # standard deviations to each side of a normal distribution that hold 90 %
 LOOK = 0.5  # s of signal between two looks for beats and motion
 BEHIND = 8.0  # s of signal in which beats are looked for
 SETTLED = 0.8  # s after a beat, before it is believed
