@@ -165,6 +165,9 @@ class DistillConfig(Training):
     """A student that learns from labels and from a frozen teacher."""
 
     teacher: Path = Field(description="run folder, checkpoint (.safetensors) or a store of teacher outputs")
+    ensemble: tuple[Path, ...] = Field(
+        (), description="more teachers: predictions are averaged, vectors remain those of `teacher`"
+    )
     teacher_data: tuple[Path, ...] = Field(
         (), description="the same windows as the teacher wants them (rate, filter); default: data, resampled"
     )
@@ -186,7 +189,7 @@ class DistillConfig(Training):
         description="augment.time_scale: copies of each window at other speeds, all shown to the teacher",
     )
 
-    _one_teacher_folder = field_validator("teacher_data", mode="before")(as_list)
+    _one_teacher_folder = field_validator("teacher_data", "ensemble", mode="before")(as_list)
 
 
 class Gentle(Optimiser):

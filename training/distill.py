@@ -7,6 +7,7 @@ Four tiers (losses.py): labels, the teacher's outputs, its signal-level features
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,14 @@ from training.losses import DistillationLoss, bin_logits
 from training.models import Model, Outputs, widths
 from training.runs import Run, RunResult, begin, find_checkpoint
 from training.sequences import Sequences
-from training.teacher_cache import Store, is_store, open_store, teacher_outputs, weights_hash
+from training.teacher_cache import (
+    Store,
+    ensemble,
+    is_store,
+    open_store,
+    teacher_outputs,
+    weights_hash,
+)
 from training.time_scale import Copies
 from training.tracker import LOWEST, STEP
 
@@ -54,12 +62,10 @@ def distill(config: DistillConfig, console: Console | None = None, fresh: bool =
     Raises ConfigError for a teacher that does not fit the windows or learned from their test subjects.
     """
     identity, learned = teacher_identity(config)
-    run = begin("distill", config, fresh, identity, (learned,))
+    run = begin("distill", config, fresh, identity, learned)
     if run.result:
         return run.result
     teacher, *of_copies = open_teacher(config, run, console)
-    seen = teacher.manifest["teacher"].get("subjects", [])
-    check_unseen(seen, run.record["subjects"]["test"], str(config.teacher))
     with engine.reproducible(config.seed, run.device):
         learner = Distillation(run, config, teacher, of_copies)
         run.start()
@@ -67,45 +73,64 @@ def distill(config: DistillConfig, console: Console | None = None, fresh: bool =
         return finish(run, fit, learner.validation)
 
 
-def teacher_identity(config: DistillConfig) -> tuple[str, Mapping[str, Any]]:
-    """Hash of the teacher, so that a run that goes on notices another one, and what it has learned from."""
-    if is_store(config.teacher):
-        store = open_store(config.teacher)
+def teacher_identity(config: DistillConfig) -> tuple[str, list[Mapping[str, Any]]]:
+    """Hash of the teachers, so that a run that goes on notices others, and what each has learned from."""
+    identities, learned = zip(*map(_identity, teachers(config)), strict=True)
+    return "+".join(identities), list(learned)
+
+
+def teachers(config: DistillConfig) -> tuple[Path, ...]:
+    """The teacher, and those whose predictions are averaged with its own."""
+    return (config.teacher, *config.ensemble)
+
+
+def _identity(teacher: Path) -> tuple[str, Mapping[str, Any]]:
+    if is_store(teacher):
+        store = open_store(teacher)
         return store.identity, sources.stated(store.manifest["teacher"])
-    module, meta = checkpoint.load(find_checkpoint(config.teacher))
+    module, meta = checkpoint.load(find_checkpoint(teacher))
     return weights_hash(module), sources.stated(meta)
 
 
 def open_teacher(config: DistillConfig, run: Run, console: Console | None = None) -> list[Store]:
     """The teacher's stored outputs for the run's windows, given, cached or computed now.
 
-    With `augment.time_scale` those for each copy of the windows follow.
+    With `augment.time_scale` those for each copy of the windows follow. Raises ConfigError for a teacher that
+    learned from the run's test subjects.
     """
-    if is_store(config.teacher):
+    each = [_stores(teacher, config, run, console) for teacher in teachers(config)]
+    for array, names in NEEDED.items():
+        asked = [name for name in names if getattr(config.losses, name) > 0]
+        if getattr(each[0][0], array) is None and asked:
+            raise ConfigError(f"{config.teacher} holds no {array}; set losses.{asked[0]}=0")
+    return [ensemble(of_copy) for of_copy in zip(*each, strict=True)]
+
+
+def _stores(teacher: Path, config: DistillConfig, run: Run, console: Console | None) -> list[Store]:
+    """One teacher's outputs: for the windows as they are, then for each copy."""
+    if is_store(teacher):
         if config.augment.time_scale > 1:
             raise ConfigError(
-                f"{config.teacher} holds answers for the windows as they are; with a store "
+                f"{teacher} holds answers for the windows as they are; with a store "
                 "augment.time_scale must be 1, or give the teacher itself"
             )
-        stores = [open_store(config.teacher, run.windows)]
+        stores = [open_store(teacher, run.windows)]
     else:
-        stores = computed(config, run, console)
+        stores = computed(teacher, config, run, console)
     store = stores[0]
     if store.prediction is not None and store.manifest["task"] != run.targets.task:
         raise ConfigError(
-            f"{config.teacher}: a teacher for {store.manifest['task']}, the data are for {run.targets.task}"
+            f"{teacher}: a teacher for {store.manifest['task']}, the data are for {run.targets.task}"
         )
-    for array, names in NEEDED.items():
-        asked = [name for name in names if getattr(config.losses, name) > 0]
-        if getattr(store, array) is None and asked:
-            raise ConfigError(f"{config.teacher} holds no {array}; set losses.{asked[0]}=0")
+    seen = store.manifest["teacher"].get("subjects", [])
+    check_unseen(seen, run.record["subjects"]["test"], str(teacher))
     return stores
 
 
-def computed(config: DistillConfig, run: Run, console: Console | None) -> list[Store]:
+def computed(teacher: Path, config: DistillConfig, run: Run, console: Console | None) -> list[Store]:
     """The outputs of a teacher that is a checkpoint, from the cache or computed now."""
-    module, meta = checkpoint.load(find_checkpoint(config.teacher))
-    contract_of(meta, config.teacher)
+    module, meta = checkpoint.load(find_checkpoint(teacher))
+    contract_of(meta, teacher)
     windows = run.windows
     if config.teacher_data:
         windows = open_windows(config.teacher_data, config.channels)

@@ -175,16 +175,13 @@ def quantize(config: QuantizeConfig, console: Console | None = None, fresh: bool
     asked = settings(config, record)
     module, meta = checkpoint.load(source)
     of_teacher, learned = teacher_identity(asked)
-    begun = begin("quantize", asked, fresh, weights_hash(module) + of_teacher, (stated(meta), learned))
+    begun = begin("quantize", asked, fresh, weights_hash(module) + of_teacher, (stated(meta), *learned))
     run = Int8Run(**vars(begun), source=source)
     if run.result:
         return run.result
     (teacher,) = open_teacher(asked, run, console)
-    for learned, who in (
-        (record["subjects"]["train"] + record["subjects"]["validation"], folder),
-        (teacher.manifest["teacher"].get("subjects", []), asked.teacher),
-    ):
-        check_unseen(learned, run.record["subjects"]["test"], str(who))
+    seen = record["subjects"]["train"] + record["subjects"]["validation"]
+    check_unseen(seen, run.record["subjects"]["test"], str(folder))
     with engine.reproducible(config.seed, run.device):
         learner = Distillation(run, asked, teacher)
         learner.monitor = "total"  # the answers to keep choose the epoch, not the labels

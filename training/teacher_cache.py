@@ -12,8 +12,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike, NDArray
 from rich.console import Console
+from scipy.special import log_softmax
 from torch import Tensor
 
 from training import sources
@@ -118,6 +119,25 @@ def open_store(folder: Path, windows: WindowSet | None = None) -> Store:
             "(subjects, records or times differ); use the data it was computed on"
         )
     return Store(folder, manifest, **arrays)
+
+
+def ensemble(stores: Sequence[Store]) -> Store:
+    """Several teachers as one: the mean of their predictions, and the vectors of the first.
+
+    Of classes and of bins the log-probabilities are averaged, of heart rates the bpm.
+    Raises ConfigError for predictions that are missing or of different widths.
+    """
+    first = stores[0]
+    if len(stores) == 1:
+        return first
+    shapes = [None if store.prediction is None else store.prediction.shape for store in stores]
+    if None in shapes or len(set(shapes)) > 1:
+        said = ", ".join(f"{store.folder.name}: {shape}" for store, shape in zip(stores, shapes, strict=True))
+        raise ConfigError(f"teachers of an ensemble need predictions of one shape, found {said}")
+    each = [np.asarray(store.prediction) for store in stores]
+    if each[0].shape[1] > 1:
+        each = [log_softmax(values, axis=1) for values in each]
+    return replace(first, prediction=np.mean(each, axis=0, dtype=np.float32))
 
 
 def write_store(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import QUIET, tiny_windows
+from scipy.special import softmax
 
 from training import checkpoint, inputs, teacher_cache
 from training.config import ConfigError, DistillConfig, FinetuneConfig
@@ -20,7 +21,7 @@ from training.distill import Distillation, align, distill, open_teacher, teacher
 from training.finetune import finetune
 from training.models import Outputs, build
 from training.runs import begin
-from training.teacher_cache import NAMES, is_store, open_store, teacher_outputs, write_store
+from training.teacher_cache import NAMES, ensemble, is_store, open_store, teacher_outputs, write_store
 
 SMALL = {"name": "gpt50k", "overrides": {"d_model": 16, "n_layers": 2}}
 CPU = torch.device("cpu")
@@ -139,6 +140,45 @@ def test_teacher_outputs_are_in_bpm_and_compared_in_the_students_units(config, t
     np.testing.assert_allclose(
         projector.mean.numpy(), store.feature[learner.rows].mean(0), rtol=1e-3, atol=1e-4
     )
+
+
+def test_an_ensemble_averages_what_its_teachers_predict(config, tiny_hr, tmp_path):
+    other = FinetuneConfig(data=tiny_hr, out=tmp_path / "t2", model=SMALL, optimiser={"epochs": 1}, seed=5)
+    other = finetune(other, QUIET).folder
+    asked = config(ensemble=[other])
+    identity, learned = teacher_identity(asked)
+    run = begin("distill", asked, teacher=identity)
+    (both,) = open_teacher(asked, run, QUIET)
+    alone = [open_teacher(config(teacher=one), run, QUIET)[0] for one in (asked.teacher, other)]
+    mean = (alone[0].prediction + alone[1].prediction) / 2
+    np.testing.assert_allclose(both.prediction, mean, rtol=1e-6)
+    np.testing.assert_array_equal(both.patches, alone[0].patches)
+    assert len(learned) == 2
+    assert identity != teacher_identity(config())[0]
+    distill(asked, QUIET)
+    with pytest.raises(ConfigError, match="another teacher"):
+        distill(config(ensemble=[]), QUIET)
+
+
+def test_an_ensemble_of_classes_averages_log_probabilities(tmp_path):
+    windows = tiny_windows()
+    said = np.random.default_rng(0).normal(size=(2, len(windows), 2)).astype(np.float32)
+    stores = [write_store(tmp_path / f"{k}", windows, [{"prediction": said[k]}], "af") for k in range(2)]
+    shifted = replace(stores[1], prediction=stores[1].prediction + 7)  # logits have no zero
+    mean = ensemble([stores[0], shifted]).prediction
+    chance = np.sqrt(softmax(said[0], 1) * softmax(said[1], 1))
+    np.testing.assert_allclose(softmax(mean, 1), chance / chance.sum(1, keepdims=True), rtol=1e-5)
+
+
+def test_an_ensemble_needs_answers_of_one_kind(tmp_path):
+    windows = tiny_windows()
+    n = len(windows)
+    two = write_store(tmp_path / "two", windows, [{"prediction": np.zeros((n, 2), np.float32)}], "af")
+    one = write_store(tmp_path / "one", windows, [{"prediction": np.zeros((n, 1), np.float32)}], "hr")
+    none = write_store(tmp_path / "none", windows, [{"feature": np.zeros((n, 3), np.float32)}], "none")
+    for other, found in ((one, rf"one: \({n}, 1\)"), (none, "none: None")):
+        with pytest.raises(ConfigError, match=rf"of one shape, found two: \({n}, 2\), {found}"):
+            ensemble([two, other])
 
 
 def test_unlabelled_windows_join_and_have_no_supervised_loss(config, tmp_path):
