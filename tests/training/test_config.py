@@ -123,7 +123,8 @@ def test_more_arms_join_a_study_and_keep_what_it_has():
     after = {job.name: configs.digest(settings(together, job)) for job in jobs_of(together)}
     assert before.items() < after.items()
     arms = [job.arm for job in jobs_of(together) if job.seed == 0 and not job.is_teacher]
-    assert len({(teacher_of(together, arm), after[f"{arm}-f0-s0"]) for arm in arms}) == len(arms)  # none twice
+    each = {(teacher_of(together, arm), after[f"{arm}-f0-s0"]) for arm in arms}
+    assert len(each) == len(arms)  # none repeats another
 
 
 def test_the_defaults_are_the_published_schedule():
