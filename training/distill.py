@@ -132,8 +132,9 @@ def computed(teacher: Path, config: DistillConfig, run: Run, console: Console | 
     module, meta = checkpoint.load(find_checkpoint(teacher))
     contract_of(meta, teacher)
     windows = run.windows
-    if config.teacher_data:
-        windows = open_windows(config.teacher_data, config.channels)
+    # A teacher may hear the accelerometer that its student does without.
+    if config.teacher_data or module.config.channels != config.channels:
+        windows = open_windows(config.teacher_data or config.data, module.config.channels)
         if rows_hash(windows) != rows_hash(run.windows):
             raise ConfigError(
                 "teacher_data holds other windows than data; prepare both with the same window and hop"

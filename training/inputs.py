@@ -151,10 +151,10 @@ def labelled(windows: WindowSet, rows: NDArray, part: str) -> NDArray[np.int64]:
 
 
 def fingerprints(windows: WindowSet) -> dict[str, str]:
-    """Hashes of the signal, of which window is whose and when, and of the labels."""
+    """Hashes of the signals, of which window is whose and when, and of the labels."""
     signal = sha256(json.dumps([windows.sampling_rate, windows.window]).encode())
     for piece in chunks(np.arange(len(windows))):
-        signal.update(np.ascontiguousarray(windows.ppg[piece]).tobytes())
+        signal.update(np.ascontiguousarray(signals(windows, piece)).tobytes())
     label = sha256(np.ascontiguousarray(windows.label).tobytes())
     return {"signal": signal.hexdigest(), "rows": rows_hash(windows), "label": label.hexdigest()}
 

@@ -132,6 +132,32 @@ def test_teachers_and_students_need_not_share_a_head(folder, tmp_path, teacher, 
     np.testing.assert_allclose(run.targets.decode(told.numpy()), bpm, atol=0.1)
 
 
+def test_a_student_for_ppg_alone_learns_from_a_teacher_that_hears_motion(folder, tmp_path):
+    values = {
+        "data": folder / "data",
+        "out": tmp_path / "run",
+        "head": "bins",
+        "model": SMALL,
+        "device": "cpu",
+    }
+    config = DistillConfig(teacher=folder / "teacher", **values)
+    run = begin("distill", config)
+    assert run.windows.acc is None
+    (store,) = open_teacher(config, run)
+    module, meta = checkpoint.load(folder / "teacher/best.safetensors")
+    rows = np.array([1, 30, 50])
+    raw = predict(module, inputs.open_windows([folder / "data"], 4), rows, meta["contract"], CPU)
+    np.testing.assert_allclose(store.prediction[rows], raw, atol=1e-4)
+    Distillation(run, config, store).loss(rows, np.random.default_rng(0))
+
+
+def test_the_accelerometer_is_part_of_the_signals_hash():
+    windows = moving(tiny_windows())
+    still = replace(windows, acc=0 * windows.acc)
+    assert inputs.fingerprints(windows)["signal"] != inputs.fingerprints(still)["signal"]
+    assert inputs.fingerprints(windows)["rows"] == inputs.fingerprints(still)["rows"]
+
+
 def test_a_model_for_ppg_alone_can_start_one_with_motion(folder, tmp_path):
     model = {**SMALL, "init": folder / "value"}
     config = FinetuneConfig(data=folder / "data", out=tmp_path / "run", model=model, **MOTION)
