@@ -276,6 +276,8 @@ def compare(config: AblateConfig) -> dict[str, Any]:
         "headline": HEADLINE[task],
         "windows": len(first["label"]),
         "subjects": len(np.unique(first["subject"])),
+        "runs": len(spent := seconds_of(config)),
+        "hours": round(sum(spent) / 3600, 1),
         "student": without_folders(config.student),
         **(
             {"teachers": {name: without_folders(keys) for name, keys in teachers_of(config).items()}}
@@ -285,6 +287,12 @@ def compare(config: AblateConfig) -> dict[str, Any]:
         "teacher_weights_sha256": {arm: weights_of(config, arm) for arm in teachers_of(config)},
         "arms": arms,
     }
+
+
+def seconds_of(config: AblateConfig) -> list[float]:
+    """How long each finished run took."""
+    reports = [report_of(config, job) for job in jobs_of(config) if finished(config, job)]
+    return [json.loads(path.read_text())["seconds"] for path in reports]
 
 
 def weights_of(config: AblateConfig, arm: str) -> list[str]:

@@ -91,7 +91,8 @@ def study(found: dict[str, Any]) -> str:
         f"Weights of `{name}`, SHA-256: {', '.join(f'`{digest[:16]}`' for digest in digests)}."
         for name, digests in found.get("teacher_weights_sha256", {}).items()
     ]
-    return "\n".join([*lines, "", STUDY_NOTE.format(**words), *weights])
+    took = ["{runs} runs, {hours} h one after the other.".format(**found)] if "hours" in found else []
+    return "\n".join([*lines, "", STUDY_NOTE.format(**words), *took, *weights])
 
 
 def evaluation(found: dict[str, Any]) -> str:

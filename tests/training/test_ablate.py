@@ -12,7 +12,7 @@ from conftest import QUIET
 from rich.console import Console
 
 from training import ablate as study
-from training import metrics
+from training import metrics, results
 from training.ablate import BASELINE, TEACHER, Job, ablate, compare, finished, jobs_of, remaining, settings
 from training.config import AblateConfig, ConfigError
 
@@ -162,6 +162,8 @@ def test_several_teachers_on_one_split_and_each_arm_learns_from_its_own(tiny_hr,
     assert hashes["global"] != hashes["global-wide"]
     assert found["arms"]["global"]["mae"] != found["arms"]["global-wide"]["mae"]
     assert found["teachers"]["teacher-wide"]["model"]["overrides"]["d_model"] == 32
+    assert found["runs"] == len(jobs_of(config))
+    assert "5 runs, 0.0 h one after the other." in results.study(found)
     weights = (settings(config, Job("teacher-wide", 0, 0)).out / "best.safetensors").read_bytes()
     assert found["teacher_weights_sha256"]["teacher-wide"] == [sha256(weights).hexdigest()]
     swapped = {**arms, "global-wide": {**ARMS["global"], "teacher": "narrow"}}
