@@ -1,8 +1,8 @@
 """docs/results.md and its pictures from docs/results/*.json: `python -m training.results`.
 
 Each file is of a kind: what `evaluate --out` writes (models side by side on the same windows), `ablate` (arms
-of a study), `robustness --out` and so on. A file `<name>.md` beside a JSON file is its introduction. Nothing
-is typed by hand.
+of a study), `robustness --out` and so on. A file `<name>.md` beside a JSON file is its introduction,
+`findings.md` that of the page. No number is typed by hand.
 """
 
 from __future__ import annotations
@@ -50,6 +50,9 @@ STUDY_NOTE = (
 def main(folder: Path = FOLDER) -> None:
     """Write results.md beside the folder and one picture per file into it."""
     parts = [HEAD]
+    findings = folder / "findings.md"
+    if findings.exists():
+        parts.append(findings.read_text().strip() + "\n")
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
         kind = found.get("kind") or ("study" if "arms" in found else "evaluation")

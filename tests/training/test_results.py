@@ -49,12 +49,13 @@ def test_page_and_pictures_follow_from_the_files(tmp_path):
     for name, table in tables.items():
         (folder / f"{name}.json").write_text(json.dumps(table))
     (folder / "study.md").write_text("Why this study.\n")
+    (folder / "findings.md").write_text("What was found.\n")
     results.main(folder)
     page = (tmp_path / "results.md").read_text()
     assert "| hr-tiny | C++ | 4,993 | 21,000 | 6.54 (5.50 to 7.50) | 0.912 |" in page
     assert "| peak | C++ |  |  | 6.54 (5.50 to 7.50) | - |" in page
     assert "| full | 2 | 0.920 (0.800 to 0.950) | 20.0 % (10.0 to 31.0) |" in page
-    assert "Why this study." in page
+    assert page.index("What was found.") < page.index("## hr-set") < page.index("Why this study.")
     assert "improvement of 1 - AUROC over `alone`" in page
     pictures = {path.name: path.read_bytes() for path in folder.glob("*.svg")}
     assert set(pictures) == {"hr-set.svg", "study.svg"}
