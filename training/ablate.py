@@ -29,11 +29,14 @@ from rich.console import Console
 
 from training import checkpoint, metrics
 from training.config import AblateConfig, ConfigError, DistillConfig, FinetuneConfig, build, digest
+from training.data.windows import read_manifest
 from training.distill import distill
 from training.evaluate import baseline, torch_entry, tracked
 from training.finetune import finetune
 from training.inputs import labelled, open_windows, split, subject_names
 from training.progress import bar, default_console, write_json
+from training.runs import find_checkpoint
+from training.teacher_cache import is_store
 
 TEACHER, BASELINE = "teacher", "baseline"
 TESTED = "test.npz"  # in a run's folder: what it answered on its test windows
@@ -65,8 +68,12 @@ def ablate(config: AblateConfig, console: Console | None = None) -> dict[str, An
     """
     console = console or default_console()
     jobs = jobs_of(config)
+    data_of(config)
     for job in jobs:
-        settings(config, job)
+        asked = settings(config, job)
+        for path in asked.ensemble if isinstance(asked, DistillConfig) else ():
+            if not is_store(path):
+                find_checkpoint(path)
     waiting = [job for job in jobs if not finished(config, job)]
     console.print(remaining(config, jobs, waiting), soft_wrap=True)
     with bar(console, config.study, len(jobs)) as progress:
@@ -154,7 +161,17 @@ def finished(config: AblateConfig, job: Job) -> bool:
     teacher = None if job.is_teacher else teacher_of(config, job.arm)
     if left["config_hash"] != digest(settings(config, job)) or left.get("teacher", teacher) != teacher:
         raise ConfigError(f"{path} is the result of another config; give the study another name")
+    if left.get("data", known := data_of(config)) != known:
+        raise ConfigError(f"{path} is the result of other data; give the study another name")
     return True
+
+
+def data_of(config: AblateConfig) -> list[str]:
+    """Hashes of what the data folders say of themselves."""
+    return [
+        sha256(json.dumps(read_manifest(folder), sort_keys=True).encode()).hexdigest()
+        for folder in config.data
+    ]
 
 
 def remaining(config: AblateConfig, jobs: Sequence[Job], waiting: Sequence[Job]) -> str:
@@ -205,6 +222,7 @@ def run(config: AblateConfig, job: Job, threads: int) -> None:
         "seed": job.seed,
         "teacher": None if job.is_teacher else teacher_of(config, job.arm),
         "config_hash": digest(asked),
+        "data": data_of(config),
         "windows": len(answers["label"]),
         "subjects": len(np.unique(answers["subject"])),
         "weights_sha256": sha256(checkpoint.paths(result.checkpoint)[0].read_bytes()).hexdigest(),

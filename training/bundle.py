@@ -24,7 +24,7 @@ from training.evaluate import Score, evaluate
 from training.export_model import export
 from training.progress import write_json
 from training.runs import find_checkpoint
-from training.sources import joined, stated, use_of
+from training.sources import joined, people, stated, use_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
 DRAWS = 1000  # of subjects, for the intervals in a card
@@ -61,7 +61,7 @@ def bundle(name: str, run: Path, folders: Sequence[Path], target: Path = FOLDER)
         "subjects": {part: len(names) for part, names in subjects.items()},
         "seed": meta["seed"],
     }
-    learned = {*subjects["train"], *subjects["validation"]}
+    learned = people(meta)
     path = target / f"{name}.json"
     write_json(path, card | measured(file, card, folders, run, learned))
     return path

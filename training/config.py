@@ -26,7 +26,7 @@ StressName = Literal["noise", "motion", "rate", "bits", "polarity", "missing", "
 STRESS_NAMES = get_args(StressName)
 Scaling = Literal["none", "minmax", "zscore"]
 # Where things are and what runs them: not part of what a run is.
-PATHS = {"out", "device", "data", "teacher", "teacher_data", "cache"}
+PATHS = {"out", "device", "data", "teacher", "ensemble", "teacher_data", "cache"}
 TAP = r"^(embedding|last|layer\.\d+)$"
 
 
@@ -318,9 +318,10 @@ class AblateConfig(Section):
 
     @model_validator(mode="after")
     def _known_references(self) -> AblateConfig:
-        for name in (*self.references, *self.references.values()):
+        for name in (self.reference, *self.references, *self.references.values()):
             if name not in self.arms:
-                raise ValueError(f"references names {name}, expected arms: {', '.join(self.arms)}")
+                key = "reference" if name == self.reference else "references"
+                raise ValueError(f"{key} names {name}, expected arms: {', '.join(self.arms)}")
         return self
 
     @model_validator(mode="after")
@@ -378,7 +379,7 @@ def build(kind: type[C], values: Mapping[str, Any], where: str) -> C:
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             described = dict(described_keys(kind)).get(key, "")
-            message = f"{where}: '{key}' is not set ({described}); give --{key} or --set {key}=..."
+            message = f"{where}: '{key}' is not set ({described}); give --set {key}=... or a --config file"
         else:
             found = "" if isinstance(first["input"], dict | BaseModel) else f" (found {first['input']!r})"
             subject = f"'{key}'" if key else "the config"
@@ -477,7 +478,7 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
 
 def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
     for key, value in extra.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+        if isinstance(value, Mapping) and value and isinstance(into.get(key), dict):
+            _merge(into[key], value)  # an empty table clears what was there
         else:
             into[key] = dict(value) if isinstance(value, Mapping) else value

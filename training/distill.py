@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 
-from training import checkpoint, engine, sources
+from training import checkpoint, engine
 from training.augment import Augmenter
 from training.config import ConfigError, DistillConfig
 from training.data.windows import WindowSet
@@ -36,6 +36,7 @@ from training.losses import DistillationLoss, bin_logits
 from training.models import Model, Outputs, widths
 from training.runs import Run, RunResult, begin, find_checkpoint
 from training.sequences import Sequences
+from training.sources import people
 from training.teacher_cache import (
     Store,
     ensemble,
@@ -74,22 +75,27 @@ def distill(config: DistillConfig, console: Console | None = None, fresh: bool =
 
 
 def teacher_identity(config: DistillConfig) -> tuple[str, list[Mapping[str, Any]]]:
-    """Hash of the teachers, so that a run that goes on notices others, and what each has learned from."""
+    """Hash of the teachers, so that a run that goes on notices others, and what each says of itself."""
     identities, learned = zip(*map(_identity, teachers(config)), strict=True)
     return "+".join(identities), list(learned)
 
 
 def teachers(config: DistillConfig) -> tuple[Path, ...]:
     """The teacher, and those whose predictions are averaged with its own."""
-    return (config.teacher, *config.ensemble)
+    asked = (config.teacher, *config.ensemble)
+    if twice := [path for k, path in enumerate(asked) if path in asked[:k]]:
+        raise ConfigError(f"ensemble: {twice[0]} is there twice; each teacher counts once")
+    if config.ensemble and not config.losses.prediction:
+        raise ConfigError("ensemble averages predictions, and losses.prediction is 0; leave one of them out")
+    return asked
 
 
 def _identity(teacher: Path) -> tuple[str, Mapping[str, Any]]:
     if is_store(teacher):
         store = open_store(teacher)
-        return store.identity, sources.stated(store.manifest["teacher"])
+        return store.identity, store.manifest["teacher"]
     module, meta = checkpoint.load(find_checkpoint(teacher))
-    return weights_hash(module), sources.stated(meta)
+    return weights_hash(module), meta
 
 
 def open_teacher(config: DistillConfig, run: Run, console: Console | None = None) -> list[Store]:
@@ -98,12 +104,13 @@ def open_teacher(config: DistillConfig, run: Run, console: Console | None = None
     With `augment.time_scale` those for each copy of the windows follow. Raises ConfigError for a teacher that
     learned from the run's test subjects.
     """
-    each = [_stores(teacher, config, run, console) for teacher in teachers(config)]
+    each = {teacher: _stores(teacher, config, run, console) for teacher in teachers(config)}
+    stores = [ensemble(dict(zip(each, of_copy, strict=True))) for of_copy in zip(*each.values(), strict=True)]
     for array, names in NEEDED.items():
-        asked = [name for name in names if getattr(config.losses, name) > 0]
-        if getattr(each[0][0], array) is None and asked:
-            raise ConfigError(f"{config.teacher} holds no {array}; set losses.{asked[0]}=0")
-    return [ensemble(of_copy) for of_copy in zip(*each, strict=True)]
+        asked = [f"losses.{name}=0" for name in names if getattr(config.losses, name) > 0]
+        if getattr(stores[0], array) is None and asked:
+            raise ConfigError(f"{config.teacher} holds no {array}; set {' and '.join(asked)}")
+    return stores
 
 
 def _stores(teacher: Path, config: DistillConfig, run: Run, console: Console | None) -> list[Store]:
@@ -118,19 +125,22 @@ def _stores(teacher: Path, config: DistillConfig, run: Run, console: Console | N
     else:
         stores = computed(teacher, config, run, console)
     store = stores[0]
-    if store.prediction is not None and store.manifest["task"] != run.targets.task:
-        raise ConfigError(
-            f"{teacher}: a teacher for {store.manifest['task']}, the data are for {run.targets.task}"
-        )
-    seen = store.manifest["teacher"].get("subjects", [])
-    check_unseen(seen, run.record["subjects"]["test"], str(teacher))
+    if store.prediction is not None:
+        check_task(store.manifest["task"], teacher, run)
+    check_unseen(people(store.manifest["teacher"]), run.record["subjects"]["test"], str(teacher))
     return stores
+
+
+def check_task(task: str, teacher: Path, run: Run) -> None:
+    if task != run.targets.task:
+        raise ConfigError(f"{teacher}: a teacher for {task}, the data are for {run.targets.task}")
 
 
 def computed(teacher: Path, config: DistillConfig, run: Run, console: Console | None) -> list[Store]:
     """The outputs of a teacher that is a checkpoint, from the cache or computed now."""
     module, meta = checkpoint.load(find_checkpoint(teacher))
-    contract_of(meta, teacher)
+    contract = contract_of(meta, teacher)
+    check_task(contract["task"], teacher, run)
     windows = run.windows
     # A teacher may hear the accelerometer that its student does without.
     if config.teacher_data or module.config.channels != config.channels:

@@ -37,6 +37,7 @@ from training.inputs import (
 from training.progress import bar, write_json
 from training.runs import RUN, find_checkpoint, read_run
 from training.sequences import Sequences
+from training.sources import people
 
 SPECIFICITY = 0.95
 SHARES = tuple(k / 10 for k in range(1, 11))  # of the coverage-error curve
@@ -162,7 +163,7 @@ def contenders(config: Compared) -> tuple[list[Entry], WindowSet, NDArray[np.int
             raise ConfigError(f"{entry.name} is a model for task {entry.task}, the data are for {task}")
     learned = {subject for entry in entries for subject in entry.learned_from}
     if record is not None:
-        learned |= {*record["subjects"]["train"], *record["subjects"]["validation"]}
+        learned |= people(record)
     return entries, windows, unseen_rows(windows, learned), record
 
 
@@ -236,8 +237,7 @@ def torch_entry(name: str, path: Path) -> Entry:
     # As the core counts them: numbers that take part in a prediction, not only trained ones.
     state = {key: value for key, value in module.state_dict().items() if value.is_floating_point()}
     count = sum(value.numel() for key, value in state.items() if not key.startswith(UNUSED))
-    subjects = meta.get("subjects", {})
-    learned = tuple(subjects.get("train", []) + subjects.get("validation", []))
+    learned = tuple(people(meta))
     return Entry(
         name,
         "torch",

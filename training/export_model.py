@@ -26,7 +26,7 @@ from training.models import Model
 from training.quantize_aware import as_int8
 from training.quantize_calibrate import calibrated
 from training.runs import find_checkpoint
-from training.sources import joined, stated, use_of
+from training.sources import joined, people, stated, use_of
 
 # Torch and the core round differently; in units of the raw output, one order above what was seen.
 TOLERANCE = 1e-4
@@ -118,8 +118,7 @@ def held_out(config: ExportConfig, meta: Mapping[str, Any], stated: Mapping[str,
     """
     if not config.selftest:
         return np.empty((0, 0), np.float32)
-    subjects = meta.get("subjects", {})
-    learned = {*subjects.get("train", ()), *subjects.get("validation", ())}
+    learned = people(meta)
     return windows_of(config, meta, stated, lambda name: name not in learned, "self test", COMPARED)
 
 

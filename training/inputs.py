@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -128,7 +128,7 @@ def check_disjoint(subjects: dict[str, list[str]]) -> None:
             seen[name] = part
 
 
-def check_unseen(seen: Sequence[str], test: Sequence[str], source: str) -> None:
+def check_unseen(seen: Iterable[str], test: Iterable[str], source: str) -> None:
     """Raise ConfigError if a model that learned from subjects `seen` would be tested on some of them."""
     both = sorted(set(seen) & set(test))
     if both:

@@ -28,7 +28,7 @@ from training.models import GPT, Model, StreamGPT, gpt, streamgpt
 from training.models.convolution import SameConv1d
 from training.quantize import BATCHNORM_EPSILON, FLOAT_LINEARS, FOLDED, LARGEST, round_weight
 from training.runs import Run, RunResult, begin, find_checkpoint, read_run
-from training.sources import stated
+from training.sources import people
 from training.teacher_cache import weights_hash
 
 ROW_LOWEST = 1e-30  # a row whose largest |x| is not above it becomes zero
@@ -175,13 +175,12 @@ def quantize(config: QuantizeConfig, console: Console | None = None, fresh: bool
     asked = settings(config, record)
     module, meta = checkpoint.load(source)
     of_teacher, learned = teacher_identity(asked)
-    begun = begin("quantize", asked, fresh, weights_hash(module) + of_teacher, (stated(meta), *learned))
+    begun = begin("quantize", asked, fresh, weights_hash(module) + of_teacher, (meta, *learned))
     run = Int8Run(**vars(begun), source=source)
     if run.result:
         return run.result
     (teacher,) = open_teacher(asked, run, console)
-    seen = record["subjects"]["train"] + record["subjects"]["validation"]
-    check_unseen(seen, run.record["subjects"]["test"], str(folder))
+    check_unseen(people(meta), run.record["subjects"]["test"], str(folder))
     with engine.reproducible(config.seed, run.device):
         learner = Distillation(run, asked, teacher)
         learner.monitor = "total"  # the answers to keep choose the epoch, not the labels

@@ -129,6 +129,7 @@ class Run:
             "model": self.config.model.name,
             "contract": self.contract,
             "subjects": self.record["subjects"],
+            "inherited": self.record.get("inherited", []),
             "data": self.record["data"],
             "sources": self.record["sources"],
             "config_hash": self.record["config_hash"],
@@ -165,7 +166,7 @@ def begin(
 ) -> Run:
     """Open the data, split the subjects, and see that the folder is free or holds this very run.
 
-    teacher: hash of the teacher that the run learns from; learned: what it learned from (`sources.stated`).
+    teacher: hash of the teachers that the run learns from; learned: what each says of itself (`sources`).
     Nothing is written before `Run.start`.
     Raises ConfigError if the folder holds something else; `fresh` lets `start` delete another run.
     """
@@ -174,12 +175,10 @@ def begin(
     start: dict[str, Any] = {}
     if config.model.init is not None and verb != "quantize":  # whose source has said what it learned from
         start = checkpoint.load(find_checkpoint(config.model.init))[1]
-        learned = (sources.stated(start), *learned)
+        learned = (start, *learned)
     record = _record(verb, config, windows, parts, teacher, learned)
     if start.get("verb") != "pretrain":  # which hears no label
-        seen = start.get("subjects", {})
-        known = [*seen.get("train", ()), *seen.get("validation", ())]
-        check_unseen(known, record["subjects"]["test"], str(config.model.init))
+        check_unseen(sources.people(start), record["subjects"]["test"], str(config.model.init))
     if (config.out / RUN).exists():
         if not fresh:
             _check_same_run(read_run(config.out), record, config.out)
@@ -242,7 +241,7 @@ def find_checkpoint(path: Path) -> Path:
     found = path / BEST if path.is_dir() else path
     if not found.exists():
         known = "a run folder with best.safetensors, or a .safetensors file"
-        raise ConfigError(f"{path}: no checkpoint there; give {known}")
+        raise ConfigError(f"{path}: no checkpoint there; give {known} (a teacher may be a store too)")
     return found
 
 
@@ -266,6 +265,8 @@ def _record(
 ) -> dict[str, Any]:
     hashes = fingerprints(windows)
     manifest = windows.manifest
+    subjects = {name: subjects_of(windows, getattr(parts, name)) for name in PARTS}
+    heard = {name for each in learned if each.get("verb") != "pretrain" for name in sources.people(each)}
     return {
         "verb": verb,
         "config": config.model_dump(mode="json"),
@@ -279,8 +280,9 @@ def _record(
             **hashes,
         },
         "teacher": teacher,
-        "sources": sources.joined(manifest, *learned),
-        "subjects": {name: subjects_of(windows, getattr(parts, name)) for name in PARTS},
+        "sources": sources.joined(manifest, *map(sources.stated, learned)),
+        "subjects": subjects,
+        "inherited": sorted(heard.difference(subjects["train"], subjects["validation"])),
         "windows": {name: len(getattr(parts, name)) for name in PARTS},
         "versions": {
             "python": platform.python_version(),

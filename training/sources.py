@@ -1,4 +1,4 @@
-"""What a model has learned from, itself and through the models before it, and what that allows."""
+"""What and whom a model has learned from, itself and through the models before it, and what that allows."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def joined(*sources: Mapping[str, Any]) -> dict[str, str]:
 def stated(meta: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the meta of a checkpoint says its model has learned from."""
     return meta.get("sources") or meta.get("data") or UNKNOWN
+
+
+def people(meta: Mapping[str, Any]) -> set[str]:
+    """Everyone whose labels a model has heard: itself, its teachers, and the models that it started from.
+
+    meta: of its checkpoint, its run.json, or what a store says of its teacher.
+    """
+    subjects = meta.get("subjects", ())
+    own = (*subjects["train"], *subjects["validation"]) if isinstance(subjects, Mapping) else subjects
+    return {*own, *meta.get("inherited", ())}
 
 
 def use_of(licence: str) -> str:

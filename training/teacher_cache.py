@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -37,7 +37,7 @@ from training.sources import joined
 KIND = "ppgfast teacher outputs"
 VERSION = 1
 MANIFEST = "manifest.json"
-NAMES = ("prediction", "feature", "patches")
+NAMES = {"prediction": 2, "feature": 2, "patches": 3}  # array -> its dimensions
 BATCH = 256
 
 
@@ -121,23 +121,31 @@ def open_store(folder: Path, windows: WindowSet | None = None) -> Store:
     return Store(folder, manifest, **arrays)
 
 
-def ensemble(stores: Sequence[Store]) -> Store:
+def ensemble(stores: Mapping[Path, Store]) -> Store:
     """Several teachers as one: the mean of their predictions, and the vectors of the first.
 
-    Of classes and of bins the log-probabilities are averaged, of heart rates the bpm.
-    Raises ConfigError for predictions that are missing or of different widths.
+    Of classes and of bins the log-probabilities are averaged, of heart rates the bpm. The first may have
+    vectors alone. Raises ConfigError, by the teachers' paths, for predictions that are missing or of other
+    widths.
     """
-    first = stores[0]
-    if len(stores) == 1:
-        return first
-    shapes = [None if store.prediction is None else store.prediction.shape for store in stores]
-    if None in shapes or len(set(shapes)) > 1:
-        said = ", ".join(f"{store.folder.name}: {shape}" for store, shape in zip(stores, shapes, strict=True))
-        raise ConfigError(f"teachers of an ensemble need predictions of one shape, found {said}")
-    each = [np.asarray(store.prediction) for store in stores]
-    if each[0].shape[1] > 1:
-        each = [log_softmax(values, axis=1) for values in each]
-    return replace(first, prediction=np.mean(each, axis=0, dtype=np.float32))
+    first, *others = stores.items()
+    if not others:
+        return first[1]
+    each = {path: store.prediction for path, store in stores.items()}
+    if each[first[0]] is None:
+        del each[first[0]]
+    for path, prediction in each.items():
+        if prediction is None:
+            raise ConfigError(f"ensemble: {path} holds no prediction; leave it out")
+    widths = {path: prediction.shape[1] for path, prediction in each.items() if prediction is not None}
+    if len(set(widths.values())) > 1:
+        kinds = {1: "one value", 2: "two classes"}
+        said = ", ".join(f"{path}: {kinds.get(n, f'{n} bins')}" for path, n in widths.items())
+        raise ConfigError(f"ensemble: the teachers' heads differ ({said}); train them with the same head")
+    values = [np.asarray(prediction) for prediction in each.values()]
+    if values[0].shape[1] > 1:
+        values = [log_softmax(logits, axis=1) for logits in values]
+    return replace(first[1], prediction=np.mean(values, axis=0, dtype=np.float32))
 
 
 def write_store(
@@ -151,11 +159,16 @@ def write_store(
     """Write the outputs for all windows, batch after batch in their order, and open the store.
 
     outputs: mappings with what is known of `prediction` (B, C), `feature` (B, d) and `patches` (B, N, d).
+    Predictions are heart rates in bpm (B, 1) or (B,), logits of bins (B, 96) or of af (B, 2).
+    task: of the predictions, "hr" or "af"; "none" without.
     teacher: what is known of the teacher; key `subjects` lists those it learned from, `data` names their
     dataset, licence and citation, which else are "not stated".
     The folder appears complete or not at all; what a killed writer left is never read and goes with the next.
+    Raises ConfigError if it exists, or for outputs that do not fit the windows.
     """
     folder = Path(folder)
+    if folder.exists():
+        raise ConfigError(f"{folder} exists; delete it first, or name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(folder)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
@@ -168,7 +181,13 @@ def write_store(
                 raise ConfigError(
                     f"{folder}: outputs are {sorted(batch)}, expected some of {', '.join(NAMES)}"
                 )
-            for name, values in batch.items():
+            for name, given in batch.items():
+                values = given[:, None] if name == "prediction" and given.ndim == 1 else given
+                if values.ndim != NAMES[name]:
+                    raise ConfigError(
+                        f"{folder}: {name} has shape {given.shape}, expected {NAMES[name]} dimensions, "
+                        "windows first"
+                    )
                 if name not in arrays:
                     kind = np.dtype(np.float32 if name == "prediction" else dtype)
                     shape = (len(windows), *values.shape[1:])
@@ -220,8 +239,7 @@ def teacher_outputs(
         "weights": weights_hash(module),
         "contract": meta["contract"],
         "tap": tap,
-        "subjects": meta.get("subjects", {}).get("train", [])
-        + meta.get("subjects", {}).get("validation", []),
+        "subjects": sorted(sources.people(meta)),
     }
     decisive = [VERSION, known["signal"], known["rows"], teacher, dtype]
     key = sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:20]

@@ -160,25 +160,49 @@ def test_an_ensemble_averages_what_its_teachers_predict(config, tiny_hr, tmp_pat
         distill(config(ensemble=[]), QUIET)
 
 
+def store_of(folder, prediction=None, feature=None, task="af"):
+    """A store for the tiny windows, of what is given."""
+    known = {"prediction": prediction, "feature": feature}
+    batch = {name: values for name, values in known.items() if values is not None}
+    return write_store(folder, tiny_windows(), [batch], task)
+
+
 def test_an_ensemble_of_classes_averages_log_probabilities(tmp_path):
-    windows = tiny_windows()
-    said = np.random.default_rng(0).normal(size=(2, len(windows), 2)).astype(np.float32)
-    stores = [write_store(tmp_path / f"{k}", windows, [{"prediction": said[k]}], "af") for k in range(2)]
-    shifted = replace(stores[1], prediction=stores[1].prediction + 7)  # logits have no zero
-    mean = ensemble([stores[0], shifted]).prediction
+    said = np.random.default_rng(0).normal(size=(2, len(tiny_windows()), 2)).astype(np.float32)
+    shifted = said[1] + 7  # logits have no zero
+    stores = {Path("a"): store_of(tmp_path / "a", said[0]), Path("b"): store_of(tmp_path / "b", shifted)}
+    mean = ensemble(stores).prediction
     chance = np.sqrt(softmax(said[0], 1) * softmax(said[1], 1))
     np.testing.assert_allclose(softmax(mean, 1), chance / chance.sum(1, keepdims=True), rtol=1e-5)
 
 
-def test_an_ensemble_needs_answers_of_one_kind(tmp_path):
-    windows = tiny_windows()
-    n = len(windows)
-    two = write_store(tmp_path / "two", windows, [{"prediction": np.zeros((n, 2), np.float32)}], "af")
-    one = write_store(tmp_path / "one", windows, [{"prediction": np.zeros((n, 1), np.float32)}], "hr")
-    none = write_store(tmp_path / "none", windows, [{"feature": np.zeros((n, 3), np.float32)}], "none")
-    for other, found in ((one, rf"one: \({n}, 1\)"), (none, "none: None")):
-        with pytest.raises(ConfigError, match=rf"of one shape, found two: \({n}, 2\), {found}"):
-            ensemble([two, other])
+def test_an_ensemble_takes_vectors_of_the_first_and_answers_of_the_others(tmp_path):
+    n = len(tiny_windows())
+    vectors = store_of(tmp_path / "vectors", feature=np.ones((n, 3), np.float32))
+    rates = [store_of(tmp_path / f"{bpm}", np.full(n, bpm, np.float32), task="hr") for bpm in (60, 80)]
+    both = ensemble({Path("vectors"): vectors, Path("60"): rates[0], Path("80"): rates[1]})
+    np.testing.assert_array_equal(both.prediction, np.full((n, 1), 70))
+    np.testing.assert_array_equal(both.feature, vectors.feature)
+    with pytest.raises(ConfigError, match="ensemble: vectors holds no prediction; leave it out"):
+        ensemble({Path("60"): rates[0], Path("vectors"): vectors})
+
+
+def test_an_ensemble_needs_heads_of_one_kind(tmp_path):
+    n = len(tiny_windows())
+    one, two = (
+        store_of(tmp_path / "one", np.zeros(n, np.float32)),
+        store_of(tmp_path / "two", np.zeros((n, 2))),
+    )
+    said = r"the teachers' heads differ \(x: one value, y: two classes\)"
+    with pytest.raises(ConfigError, match=said):
+        ensemble({Path("x"): one, Path("y"): two})
+
+
+def test_an_ensemble_that_cannot_act_is_refused(config, teacher):
+    with pytest.raises(ConfigError, match="is there twice"):
+        distill(config(ensemble=[teacher]), QUIET)
+    with pytest.raises(ConfigError, match=r"losses\.prediction is 0"):
+        distill(config(ensemble=["other"], losses={"prediction": 0}), QUIET)
 
 
 def test_unlabelled_windows_join_and_have_no_supervised_loss(config, tmp_path):
