@@ -59,7 +59,7 @@ def test_help_does_not_wait_for_torch():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["finetune"], "error: finetune: 'data' is not set (prepared data folders; required); give --set data="),
+        (["finetune"], "error: finetune: 'data' is not set (prepared data folders; required); give --set"),
         (["finetune", "--data", "nowhere", "--out", "o"], "nowhere holds no manifest.json"),
         (["finetune", "--data", "DATA", "--out", "o", "--model", "gpt2"], "model.name = 'gpt2': unknown"),
         (
