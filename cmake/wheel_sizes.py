@@ -4,7 +4,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-LIMITS = {"wheel": 4.5e6, "_core": 1.5e6, "models": 6e6}  # bytes; the last two unpacked
+LIMITS = {"wheel": 6e6, "_core": 1.5e6, "models": 6e6}  # bytes; the last two unpacked
 
 
 def sizes(wheel: Path) -> dict[str, int]:
