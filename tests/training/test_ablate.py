@@ -5,6 +5,7 @@ import json
 import shutil
 from hashlib import sha256
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,6 +140,29 @@ def test_results_of_another_config_are_refused(finished_study, tiny_hr):
     other = config.model_copy(update={"student": {**config.student, "tau": 3.0}})
     with pytest.raises(ConfigError, match="result of another config; give the study another name"):
         ablate(other, QUIET)
+
+
+def test_results_of_other_data_are_refused(finished_study, tmp_path):
+    config, _ = finished_study
+    copy = Path(shutil.copytree(config.data[0], tmp_path / "moved"))
+    ablate(config.model_copy(update={"data": (copy,)}), QUIET)  # the same data elsewhere are the same
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "note": "others"}))
+    with pytest.raises(ConfigError, match="result of other data; give the study another name"):
+        ablate(config.model_copy(update={"data": (copy,)}), QUIET)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reference": "nobody"}, "reference names nobody, expected arms: alone, global"),
+        ({"arms": {**ARMS, "more": {"ensemble": ["nowhere"]}}}, "nowhere: no checkpoint there"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_runs(tiny_hr, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        ablate(config_of(tiny_hr, tmp_path, **changes), QUIET)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_comparison_names_runs_and_no_folders():

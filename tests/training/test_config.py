@@ -150,3 +150,11 @@ def test_the_hash_leaves_out_what_is_left_at_its_default():
     given = base.model_dump()
     assert configs.digest(Later(**given)) == configs.digest(base)
     assert configs.digest(Later(**given, added=4)) != configs.digest(base)
+
+
+def test_an_empty_table_clears_what_a_file_before_it_said(tmp_path):
+    first, second = tmp_path / "a.toml", tmp_path / "b.toml"
+    first.write_text("[finetune.model]\nname = 'gpt50k'\noverrides = { d_model = 16 }\n")
+    second.write_text("[finetune.model]\nname = 'mlp'\noverrides = {}\n")
+    found = configs.load(FinetuneConfig, "finetune", [first, second], (), NEEDED, VERBS)
+    assert (found.model.name, found.model.overrides) == ("mlp", {})

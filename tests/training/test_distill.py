@@ -340,6 +340,16 @@ def test_a_store_keeps_rows_and_precision(tmp_path):
     assert open_store(tmp_path / "s", windows).manifest["teacher"] == {"who": "a test"}
 
 
+def test_a_store_is_not_written_over_and_not_of_odd_shapes(tmp_path):
+    n = len(tiny_windows())
+    store = store_of(tmp_path / "kept", np.full(n, 80, np.float32), task="hr")
+    assert store.prediction.shape == (n, 1)
+    with pytest.raises(ConfigError, match="kept exists; delete it first"):
+        store_of(tmp_path / "kept", np.full(n, 90, np.float32), task="hr")
+    with pytest.raises(ConfigError, match=r"feature has shape .*expected 2 dimensions"):
+        store_of(tmp_path / "odd", feature=np.zeros((n, 2, 3), np.float32))
+
+
 def test_half_a_store_is_never_read_and_goes_with_the_next(tmp_path):
     windows = tiny_windows()
 

@@ -6,8 +6,16 @@ from conftest import QUIET, tiny_windows
 
 import ppgfast
 from training import checkpoint, sources
-from training.config import ConfigError, DistillConfig, ExportConfig, FinetuneConfig, PretrainConfig
+from training.config import (
+    ConfigError,
+    DistillConfig,
+    EvaluateConfig,
+    ExportConfig,
+    FinetuneConfig,
+    PretrainConfig,
+)
 from training.distill import distill
+from training.evaluate import evaluate
 from training.export_model import export
 from training.finetune import finetune
 from training.pretrain import pretrain
@@ -65,6 +73,27 @@ def test_a_student_has_learned_from_what_its_teacher_and_its_start_have(tmp_path
     note = ppgfast.load(export(ExportConfig(model=student.folder)).path).info["note"]
     assert "data: free+closed, CC BY 4.0; none stated; research use with citation" in note
     assert "use: research only" in note
+
+
+def test_whom_a_teacher_and_its_start_heard_follows_to_the_student(tmp_path):
+    first, second = data(tmp_path, "first", "CC BY 4.0"), data(tmp_path, "second", "CC BY 4.0", seed=1)
+    start = finetune(FinetuneConfig(data=first, out=tmp_path / "start", **SMALL), QUIET)
+    again = {**SMALL, "model": {"name": "tcn5k", "init": start.folder}}
+    teacher = finetune(FinetuneConfig(data=second, out=tmp_path / "teacher", **again), QUIET).folder
+    asked = DistillConfig(data=second, out=tmp_path / "run", teacher=teacher, losses=OFF, **SMALL)
+    student = distill(asked, QUIET).folder
+    heard = sources.people(checkpoint.load(start.checkpoint)[1])
+    assert heard
+    assert all(name.startswith("first/") for name in heard)
+    assert heard <= sources.people(checkpoint.load(student / "best.safetensors")[1])
+    tested = evaluate(EvaluateConfig(models={"student": student}, data=first, bootstrap=5), QUIET).subjects
+    assert tested
+    assert not heard & set(tested)
+    other = DistillConfig(
+        data=first, out=tmp_path / "next", teacher=student, losses=OFF, split={"seed": 3}, **SMALL
+    )
+    with pytest.raises(ConfigError, match=r"run learned from first/s\d.*held out for the test here"):
+        distill(other, QUIET)
 
 
 def test_a_start_that_knows_the_labels_of_test_subjects_is_refused(tiny_hr, tmp_path):
