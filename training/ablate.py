@@ -1,11 +1,10 @@
 """ablate: arms of distillation against each other, on the same folds of subjects and the same seeds.
 
-A study is a teacher per fold (or several, and each arm names its own) and, for each arm, fold and seed, one
-student. Every finished run leaves one
-JSON file in `<results>/<study>/`; a run that has one is not repeated, and one that was killed goes on where
-it was. `<results>/<study>.json` compares the arms over what is finished: each test subject is in exactly one
-fold, scores are pooled over folds and averaged over seeds, intervals come from drawing whole subjects, the
-same ones for both sides of a comparison.
+A study is a teacher per fold (or several, and each arm names its own: one, or some as an ensemble) and, for
+each arm, fold and seed, one student. Every finished run leaves one JSON file in `<results>/<study>/`; a run
+that has one is not repeated, and one that was killed goes on where it was. `<results>/<study>.json` compares
+the arms over what is finished: each test subject is in exactly one fold, scores are pooled over folds and
+averaged over seeds, intervals come from drawing whole subjects, the same ones for both sides of a comparison.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from training import checkpoint, metrics
-from training.config import AblateConfig, ConfigError, DistillConfig, FinetuneConfig, build, digest
+from training.config import AblateConfig, ConfigError, DistillConfig, FinetuneConfig, as_list, build, digest
 from training.data.windows import read_manifest
-from training.distill import distill
+from training.distill import distill, teachers
 from training.evaluate import baseline, torch_entry, tracked
 from training.finetune import finetune
 from training.inputs import labelled, open_windows, split, subject_names
@@ -71,9 +70,10 @@ def ablate(config: AblateConfig, console: Console | None = None) -> dict[str, An
     data_of(config)
     for job in jobs:
         asked = settings(config, job)
-        for path in asked.ensemble if isinstance(asked, DistillConfig) else ():
-            if not is_store(path):
-                find_checkpoint(path)
+        if isinstance(asked, DistillConfig):
+            for path in teachers(asked):
+                if not is_store(path) and not path.is_relative_to(config.out):
+                    find_checkpoint(path)
     waiting = [job for job in jobs if not finished(config, job)]
     console.print(remaining(config, jobs, waiting), soft_wrap=True)
     with bar(console, config.study, len(jobs)) as progress:
@@ -93,12 +93,12 @@ def ablate(config: AblateConfig, console: Console | None = None) -> dict[str, An
 
 def jobs_of(config: AblateConfig) -> list[Job]:
     """Teachers first, then all arms seed by seed, so that a part of a study can be compared."""
-    teachers = [Job(arm, fold, 0) for arm, fold in product(teachers_of(config), folds_of(config))]
+    first = [Job(arm, fold, 0) for arm, fold in product(teachers_of(config), folds_of(config))]
     students = [
         Job(arm, fold, seed)
         for seed, fold, arm in product(range(config.seeds), folds_of(config), config.arms)
     ]
-    return teachers + students
+    return first + students
 
 
 def folds_of(config: AblateConfig) -> range:
@@ -113,10 +113,15 @@ def teachers_of(config: AblateConfig) -> dict[str, dict[str, Any]]:
     return {f"{TEACHER}-{name}": merged(config.teacher, keys) for name, keys in config.teachers.items()}
 
 
-def teacher_of(config: AblateConfig, arm: str) -> str:
-    """Job name of an arm's teacher: the one that it names, or the first."""
-    named = config.arms[arm].get("teacher")
-    return f"{TEACHER}-{named}" if named else next(iter(teachers_of(config)))
+def teachers_of_arm(config: AblateConfig, arm: str) -> list[str]:
+    """Job names of an arm's teachers: those that it names, or the first."""
+    named = as_list(config.arms[arm].get("teacher", []))
+    return [f"{TEACHER}-{name}" for name in named] or list(teachers_of(config))[:1]
+
+
+def teachers_named(config: AblateConfig, job: Job) -> str | None:
+    """Who taught a run, as its result says it."""
+    return None if job.is_teacher else "+".join(teachers_of_arm(config, job.arm))
 
 
 def settings(config: AblateConfig, job: Job) -> FinetuneConfig | DistillConfig:
@@ -127,12 +132,15 @@ def settings(config: AblateConfig, job: Job) -> FinetuneConfig | DistillConfig:
         "seed": job.seed,
         "split": {"folds": config.folds, "fold": job.fold},
     }
-    teachers = teachers_of(config)
     if job.is_teacher:
-        return build(FinetuneConfig, {**teachers[job.arm], **shared}, f"{config.study}: {job.arm}")
+        return build(FinetuneConfig, {**teachers_of(config)[job.arm], **shared}, f"{config.study}: {job.arm}")
     values = merged(config.student, config.arms[job.arm])
-    teacher = config.out / teacher_of(config, job.arm) / f"f{job.fold}-s0"
-    stored = {"teacher": teacher, "cache": config.out / "teacher_outputs"}
+    first, *others = (config.out / name / f"f{job.fold}-s0" for name in teachers_of_arm(config, job.arm))
+    stored = {
+        "teacher": first,
+        "ensemble": [*others, *as_list(values.get("ensemble", []))],
+        "cache": config.out / "teacher_outputs",
+    }
     return build(DistillConfig, {**values, **shared, **stored}, f"{config.study}: {job.arm}")
 
 
@@ -158,8 +166,8 @@ def finished(config: AblateConfig, job: Job) -> bool:
     if not path.exists() or not (settings(config, job).out / TESTED).exists():
         return False
     left = json.loads(path.read_text())
-    teacher = None if job.is_teacher else teacher_of(config, job.arm)
-    if left["config_hash"] != digest(settings(config, job)) or left.get("teacher", teacher) != teacher:
+    known = teachers_named(config, job)
+    if left["config_hash"] != digest(settings(config, job)) or left.get("teacher", known) != known:
         raise ConfigError(f"{path} is the result of another config; give the study another name")
     if left.get("data", known := data_of(config)) != known:
         raise ConfigError(f"{path} is the result of other data; give the study another name")
@@ -220,7 +228,7 @@ def run(config: AblateConfig, job: Job, threads: int) -> None:
         "arm": job.arm,
         "fold": job.fold,
         "seed": job.seed,
-        "teacher": None if job.is_teacher else teacher_of(config, job.arm),
+        "teacher": teachers_named(config, job),
         "config_hash": digest(asked),
         "data": data_of(config),
         "windows": len(answers["label"]),

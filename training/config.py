@@ -41,7 +41,7 @@ class Section(BaseModel):
 
 
 def as_list(value: Any) -> Any:
-    """One path where several may stand: `data = "folder"`."""
+    """One value where several may stand: `data = "folder"`."""
     return (value,) if isinstance(value, str | Path) else value
 
 
@@ -307,7 +307,7 @@ class AblateConfig(Section):
     student: dict[str, Any] = Field(default_factory=dict, description="keys of distill that all arms share")
     arms: dict[str, dict[str, Any]] = Field(
         min_length=1,
-        description="name -> keys of distill in which an arm differs; `teacher`: one of several teachers",
+        description="name -> keys of distill in which an arm differs; `teacher`: one of several, or a list of them",
     )
     reference: str = Field("alone", description="the arm that others are compared with")
     references: dict[str, str] = Field(
@@ -327,9 +327,10 @@ class AblateConfig(Section):
     @model_validator(mode="after")
     def _known_teachers(self) -> AblateConfig:
         for arm, keys in self.arms.items():
-            if keys.get("teacher", "") not in ("", *self.teachers):
-                known = ", ".join(self.teachers) or "none, for there is one teacher"
-                raise ValueError(f"arm {arm} names teacher {keys['teacher']}, expected: {known}")
+            for name in as_list(keys.get("teacher", [])):
+                if name not in self.teachers:
+                    known = ", ".join(self.teachers) or "none, for there is one teacher"
+                    raise ValueError(f"arm {arm} names teacher {name}, expected: {known}")
         return self
 
     @field_validator("arms")

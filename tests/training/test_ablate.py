@@ -157,6 +157,10 @@ def test_results_of_other_data_are_refused(finished_study, tmp_path):
     [
         ({"reference": "nobody"}, "reference names nobody, expected arms: alone, global"),
         ({"arms": {**ARMS, "more": {"ensemble": ["nowhere"]}}}, "nowhere: no checkpoint there"),
+        (
+            {"teachers": {"a": {}}, "arms": {**ARMS, "more": {**ARMS["global"], "teacher": ["a", "a"]}}},
+            "teacher-a/f0-s0 is there twice",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_runs(tiny_hr, tmp_path, changes, message):
@@ -173,7 +177,11 @@ def test_a_comparison_names_runs_and_no_folders():
 
 def test_several_teachers_on_one_split_and_each_arm_learns_from_its_own(tiny_hr, tmp_path):
     wide = {"model": {**SMALL, "overrides": {"d_model": 32, "n_layers": 1}}}
-    arms = {**ARMS, "global-wide": {**ARMS["global"], "teacher": "wide"}}
+    arms = {
+        **ARMS,
+        "global-wide": {**ARMS["global"], "teacher": "wide"},
+        "global-both": {**ARMS["global"], "teacher": ["narrow", "wide"]},
+    }
     config = config_of(tiny_hr, tmp_path, folds=0, seeds=1, teachers={"narrow": {}, "wide": wide}, arms=arms)
     found = ablate(config, QUIET)
     assert [job.name for job in jobs_of(config)][:2] == ["teacher-narrow-f0-s0", "teacher-wide-f0-s0"]
@@ -181,24 +189,28 @@ def test_several_teachers_on_one_split_and_each_arm_learns_from_its_own(tiny_hr,
     assert found["subjects"] < len(json.loads((tiny_hr / "manifest.json").read_text())["subjects"])
     hashes = {
         arm: json.loads((settings(config, Job(arm, 0, 0)).out / "run.json").read_text())["teacher"]
-        for arm in ("global", "global-wide")
+        for arm in ("global", "global-wide", "global-both")
     }
     assert hashes["global"] != hashes["global-wide"]
+    assert hashes["global-both"] == f"{hashes['global']}+{hashes['global-wide']}"
     assert found["arms"]["global"]["mae"] != found["arms"]["global-wide"]["mae"]
     assert found["teachers"]["teacher-wide"]["model"]["overrides"]["d_model"] == 32
     assert found["runs"] == len(jobs_of(config))
-    assert "5 runs, 0.0 h one after the other." in results.study(found)
+    assert "6 runs, 0.0 h one after the other." in results.study(found)
     weights = (settings(config, Job("teacher-wide", 0, 0)).out / "best.safetensors").read_bytes()
     assert found["teacher_weights_sha256"]["teacher-wide"] == [sha256(weights).hexdigest()]
-    swapped = {**arms, "global-wide": {**ARMS["global"], "teacher": "narrow"}}
-    with pytest.raises(ConfigError, match="result of another config"):
-        ablate(config.model_copy(update={"arms": swapped}), QUIET)
+    for other in ("narrow", ["wide", "narrow"]):
+        swapped = {**arms, "global-wide": {**ARMS["global"], "teacher": other}}
+        with pytest.raises(ConfigError, match="result of another config"):
+            ablate(config.model_copy(update={"arms": swapped}), QUIET)
 
 
 def test_an_unknown_teacher_is_refused(tiny_hr, tmp_path):
     arms = {"alone": {"teacher": "wide"}}
-    with pytest.raises(ValueError, match="arm alone names teacher wide, expected: narrow, tall"):
-        config_of(tiny_hr, tmp_path, teachers={"narrow": {}, "tall": {}}, arms=arms)
+    for named in ("wide", ["tall", "wide"]):
+        with pytest.raises(ValueError, match="arm alone names teacher wide, expected: narrow, tall"):
+            asked = {"alone": {"teacher": named}}
+            config_of(tiny_hr, tmp_path, teachers={"narrow": {}, "tall": {}}, arms=asked)
     with pytest.raises(ValueError, match="expected: none, for there is one teacher"):
         config_of(tiny_hr, tmp_path, arms=arms)
     with pytest.raises(ValueError, match="an arm cannot be called teacher-x"):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training import config as configs
-from training.ablate import jobs_of, settings, teacher_of
+from training.ablate import jobs_of, settings, teachers_named
 from training.cli import VERBS
 from training.config import ConfigError, DistillConfig, FinetuneConfig
 
@@ -120,9 +120,9 @@ def test_more_arms_join_a_study_and_keep_what_it_has():
     before = {job.name: configs.digest(settings(alone, job)) for job in jobs_of(alone)}
     after = {job.name: configs.digest(settings(together, job)) for job in jobs_of(together)}
     assert before.items() < after.items()
-    arms = [job.arm for job in jobs_of(together) if job.seed == 0 and not job.is_teacher]
-    each = {(teacher_of(together, arm), after[f"{arm}-f0-s0"]) for arm in arms}
-    assert len(each) == len(arms)  # none repeats another
+    students = [job for job in jobs_of(together) if job.seed == 0 and not job.is_teacher]
+    each = {(teachers_named(together, job), after[job.name]) for job in students}
+    assert len(each) == len(students)  # none repeats another
 
 
 def test_the_defaults_are_the_published_schedule():
