@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "check.hpp"
+#include "format/file.hpp"
 #include "pages.hpp"
 
 namespace model_files {
@@ -35,6 +37,14 @@ inline Bytes read(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot read " + path.string());
   return Bytes(std::istreambuf_iterator<char>(file), {});
+}
+
+// What was read is the file, to the byte, and aligned for the kernels.
+inline void check_holds(const ppgfast::format::FileBytes& bytes, const std::filesystem::path& path) {
+  const Bytes expected = read(path);
+  CHECK_EQ(bytes.size(), expected.size());
+  CHECK(bytes.size() == expected.size() && std::memcmp(bytes.data(), expected.data(), expected.size()) == 0);
+  CHECK_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % 64, 0);
 }
 
 inline std::vector<Golden> golden() {

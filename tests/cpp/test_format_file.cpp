@@ -107,13 +107,6 @@ std::size_t open_files() {
   return static_cast<std::size_t>(std::distance(begin(descriptors), end(descriptors)));
 }
 
-void check_is_model(const FileBytes& bytes) {
-  const auto expected = model_files::read(model);
-  CHECK_EQ(bytes.size(), expected.size());
-  CHECK(bytes.size() == expected.size() && std::memcmp(bytes.data(), expected.data(), expected.size()) == 0);
-  CHECK_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % 64, 0);
-}
-
 TEST(short_reads_and_interruptions_do_not_matter) {
   for (const std::size_t step : {1, 7, 64, 1000}) {
     Faults wanted;
@@ -121,7 +114,7 @@ TEST(short_reads_and_interruptions_do_not_matter) {
     wanted.interruptions = 7;
     FileBytes bytes;
     CHECK(!read_with(wanted, model, &bytes));
-    check_is_model(bytes);
+    model_files::check_holds(bytes, model);
   }
 }
 

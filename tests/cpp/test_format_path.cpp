@@ -24,19 +24,12 @@ struct Folder {
 
 Status status_of(const std::string& path) { return FileBytes().read(path.c_str()).status; }
 
-void check_is_model(const FileBytes& bytes) {
-  const auto expected = model_files::read(model);
-  CHECK_EQ(bytes.size(), expected.size());
-  CHECK(bytes.size() == expected.size() && std::memcmp(bytes.data(), expected.data(), expected.size()) == 0);
-  CHECK_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % 64, 0);
-}
-
 TEST(a_file_is_read_whole_and_aligned) {
   FileBytes bytes;
   CHECK(!bytes.read(model.c_str()));
-  check_is_model(bytes);
+  model_files::check_holds(bytes, model);
   CHECK(!bytes.read(model.c_str()));  // again, into the same object
-  check_is_model(bytes);
+  model_files::check_holds(bytes, model);
   CHECK_EQ(bytes.read("/no/such/file").status, Status::file_not_found);
   CHECK_EQ(bytes.size(), 0);
   CHECK(bytes.data() == nullptr);
@@ -48,7 +41,7 @@ TEST(a_path_is_utf_8) {
   fs::copy_file(model, copy);
   FileBytes bytes;
   CHECK(!bytes.read(copy.u8string().c_str()));
-  check_is_model(bytes);
+  model_files::check_holds(bytes, model);
 }
 
 TEST(bytes_are_not_taken_for_text) {
