@@ -166,8 +166,8 @@ def finished(config: AblateConfig, job: Job) -> bool:
     if not path.exists() or not (settings(config, job).out / TESTED).exists():
         return False
     left = json.loads(path.read_text())
-    known = teachers_named(config, job)
-    if left["config_hash"] != digest(settings(config, job)) or left.get("teacher", known) != known:
+    taught = teachers_named(config, job)
+    if left["config_hash"] != digest(settings(config, job)) or left.get("teacher", taught) != taught:
         raise ConfigError(f"{path} is the result of another config; give the study another name")
     if left.get("data", known := data_of(config)) != known:
         raise ConfigError(f"{path} is the result of other data; give the study another name")
@@ -291,9 +291,7 @@ def compare(config: AblateConfig) -> dict[str, Any]:
         arms[arm] = {"seeds": len(seeds), **{key: draw(partial(score, key), [seeds]) for key in told}}
         over = config.references.get(arm, config.reference)
         if arm in config.arms and arm not in references and over in pooled:
-            both = paired(seeds, pooled[over])
-            arms[arm]["gain"] = draw(partial(gain, task), both)
-            arms[arm] |= {"over": over, "paired_seeds": len(both[0])}
+            arms[arm] |= {"over": over, **gained(config, task, seeds, pooled[over])}
     return {
         "study": config.study,
         "task": task,
@@ -312,6 +310,12 @@ def compare(config: AblateConfig) -> dict[str, Any]:
         ),
         "teacher_weights_sha256": {arm: weights_of(config, arm) for arm in teachers_of(config)},
         "arms": arms,
+        "contrasts": [
+            {"arm": arm, "over": over, **gained(config, task, pooled[arm], pooled[over])}
+            for arm, others in config.contrasts.items()
+            for over in others
+            if arm in pooled and over in pooled
+        ],
     }
 
 
@@ -347,6 +351,14 @@ def answers_of(config: AblateConfig, arm: str) -> list[dict[str, NDArray]]:
             seeds.append({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
             seeds[-1] |= {"task": task, "seed": np.array(seed)}
     return seeds
+
+
+def gained(
+    config: AblateConfig, task: str, arm: list[dict[str, NDArray]], reference: list[dict[str, NDArray]]
+) -> dict[str, Any]:
+    """The gain of an arm over another on the seeds that both have, and how many these are."""
+    both = paired(arm, reference)
+    return {"gain": drawn(partial(gain, task), both, config), "paired_seeds": len(both[0])}
 
 
 def paired(

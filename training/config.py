@@ -11,6 +11,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -307,21 +308,29 @@ class AblateConfig(Section):
     student: dict[str, Any] = Field(default_factory=dict, description="keys of distill that all arms share")
     arms: dict[str, dict[str, Any]] = Field(
         min_length=1,
-        description="name -> keys of distill in which an arm differs; `teacher`: one of several, or a list of them",
+        description="name -> keys of distill in which an arm differs; `teacher`: of several, one or a list",
     )
     reference: str = Field("alone", description="the arm that others are compared with")
     references: dict[str, str] = Field(
         default_factory=dict, description="arm -> the arm that it is compared with instead"
+    )
+    contrasts: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="arm -> more arms that it is compared with, in a table of their own"
     )
 
     _one_folder = field_validator("data", mode="before")(as_list)
 
     @model_validator(mode="after")
     def _known_references(self) -> AblateConfig:
-        for name in (self.reference, *self.references, *self.references.values()):
-            if name not in self.arms:
-                key = "reference" if name == self.reference else "references"
-                raise ValueError(f"{key} names {name}, expected arms: {', '.join(self.arms)}")
+        named = {
+            "reference": (self.reference,),
+            "references": (*self.references, *self.references.values()),
+            "contrasts": (*self.contrasts, *chain.from_iterable(self.contrasts.values())),
+        }
+        for key, names in named.items():
+            for name in names:
+                if name not in self.arms:
+                    raise ValueError(f"{key} names {name}, expected arms: {', '.join(self.arms)}")
         return self
 
     @model_validator(mode="after")

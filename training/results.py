@@ -95,7 +95,16 @@ def study(found: dict[str, Any]) -> str:
         for name, digests in found.get("teacher_weights_sha256", {}).items()
     ]
     took = ["{runs} runs, {hours} h one after the other.".format(**found)] if "hours" in found else []
-    return "\n".join([*lines, "", STUDY_NOTE.format(**words), *took, *weights])
+    return "\n".join([*lines, "", STUDY_NOTE.format(**words), *took, *weights, *contrasts(found)])
+
+
+def contrasts(found: dict[str, Any]) -> list[str]:
+    """The table of arms against others than their reference; nothing where the study asked for none."""
+    rows = found.get("contrasts", [])
+    if not rows:
+        return []
+    cells = [[row["arm"], row["over"], str(row["paired_seeds"]), cell(row["gain"], "gain")] for row in rows]
+    return ["", header(["arm", "over", "seeds of both", "gain"]), *map(line, cells)]
 
 
 def evaluation(found: dict[str, Any]) -> str:

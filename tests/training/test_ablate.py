@@ -152,9 +152,23 @@ def test_results_of_other_data_are_refused(finished_study, tmp_path):
         ablate(config.model_copy(update={"data": (copy,)}), QUIET)
 
 
+def test_arms_are_also_compared_with_each_other(finished_study):
+    config, compared = finished_study
+    assert compared["contrasts"] == []
+    asked = config.model_copy(update={"contrasts": {"alone": ("global",)}})
+    found = ablate(asked, QUIET)
+    (row,) = found["contrasts"]
+    assert (row["arm"], row["over"], row["paired_seeds"]) == ("alone", "global", 2)
+    there, back = compared["arms"]["global"]["gain"]["value"], row["gain"]["value"]
+    assert (1 - there) * (1 - back) == pytest.approx(1, abs=1e-4)
+    assert f"| alone | global | 2 | {100 * back:.1f} %" in results.study(found)
+    assert "seeds of both" not in results.study(compared)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"contrasts": {"alone": ("nobody",)}}, "contrasts names nobody, expected arms: alone, global"),
         ({"reference": "nobody"}, "reference names nobody, expected arms: alone, global"),
         ({"arms": {**ARMS, "more": {"ensemble": ["nowhere"]}}}, "nowhere: no checkpoint there"),
         (
@@ -208,8 +222,8 @@ def test_several_teachers_on_one_split_and_each_arm_learns_from_its_own(tiny_hr,
 def test_an_unknown_teacher_is_refused(tiny_hr, tmp_path):
     arms = {"alone": {"teacher": "wide"}}
     for named in ("wide", ["tall", "wide"]):
+        asked = {"alone": {"teacher": named}}
         with pytest.raises(ValueError, match="arm alone names teacher wide, expected: narrow, tall"):
-            asked = {"alone": {"teacher": named}}
             config_of(tiny_hr, tmp_path, teachers={"narrow": {}, "tall": {}}, arms=asked)
     with pytest.raises(ValueError, match="expected: none, for there is one teacher"):
         config_of(tiny_hr, tmp_path, arms=arms)
