@@ -104,7 +104,8 @@ def contrasts(found: dict[str, Any]) -> list[str]:
     if not rows:
         return []
     cells = [[row["arm"], row["over"], str(row["paired_seeds"]), cell(row["gain"], "gain")] for row in rows]
-    return ["", header(["arm", "over", "seeds of both", "gain"]), *map(line, cells)]
+    said = "Arms against each other, the seeds that both have:"
+    return ["", said, "", header(["arm", "over", "seeds", "gain"]), *map(line, cells)]
 
 
 def evaluation(found: dict[str, Any]) -> str:

@@ -162,7 +162,7 @@ def test_arms_are_also_compared_with_each_other(finished_study):
     there, back = compared["arms"]["global"]["gain"]["value"], row["gain"]["value"]
     assert (1 - there) * (1 - back) == pytest.approx(1, abs=1e-4)
     assert f"| alone | global | 2 | {100 * back:.1f} %" in results.study(found)
-    assert "seeds of both" not in results.study(compared)
+    assert "against each other" not in results.study(compared)
 
 
 @pytest.mark.parametrize(
