@@ -71,8 +71,12 @@ def ablate(config: AblateConfig, console: Console | None = None) -> dict[str, An
     for job in jobs:
         asked = settings(config, job)
         if isinstance(asked, DistillConfig):
-            for path in teachers(asked):
-                if not is_store(path) and not path.is_relative_to(config.out):
+            try:
+                elsewhere = [path for path in teachers(asked) if not path.is_relative_to(config.out)]
+            except ConfigError as error:
+                raise ConfigError(f"{config.study}: {job.arm}: {error}") from None
+            for path in elsewhere:
+                if not is_store(path):
                     find_checkpoint(path)
     waiting = [job for job in jobs if not finished(config, job)]
     console.print(remaining(config, jobs, waiting), soft_wrap=True)

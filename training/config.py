@@ -307,7 +307,6 @@ class AblateConfig(Section):
     )
     student: dict[str, Any] = Field(default_factory=dict, description="keys of distill that all arms share")
     arms: dict[str, dict[str, Any]] = Field(
-        min_length=1,
         description="name -> keys of distill in which an arm differs; `teacher`: of several, one or a list",
     )
     reference: str = Field("alone", description="the arm that others are compared with")
@@ -320,6 +319,13 @@ class AblateConfig(Section):
 
     _one_folder = field_validator("data", mode="before")(as_list)
 
+    @field_validator("contrasts", mode="before")
+    @classmethod
+    def _one_contrast(cls, contrasts: Any) -> Any:
+        if not isinstance(contrasts, Mapping):
+            return contrasts
+        return {arm: as_list(others) for arm, others in contrasts.items()}
+
     @model_validator(mode="after")
     def _known_references(self) -> AblateConfig:
         named = {
@@ -331,12 +337,20 @@ class AblateConfig(Section):
             for name in names:
                 if name not in self.arms:
                     raise ValueError(f"{key} names {name}, expected arms: {', '.join(self.arms)}")
+        for arm, others in (*self.references.items(), *self.contrasts.items()):
+            if arm in as_list(others):
+                raise ValueError(f"{arm} is to be compared with itself; name another arm")
         return self
 
     @model_validator(mode="after")
     def _known_teachers(self) -> AblateConfig:
         for arm, keys in self.arms.items():
-            for name in as_list(keys.get("teacher", [])):
+            named = as_list(keys.get("teacher", []))
+            if not isinstance(named, list | tuple):
+                raise ValueError(f"arm {arm} has teacher {named!r}, expected a name or a list of names")
+            if len(set(map(str, named))) < len(named):
+                raise ValueError(f"arm {arm} names a teacher twice; each counts once")
+            for name in named:
                 if name not in self.teachers:
                     known = ", ".join(self.teachers) or "none, for there is one teacher"
                     raise ValueError(f"arm {arm} names teacher {name}, expected: {known}")
@@ -345,6 +359,8 @@ class AblateConfig(Section):
     @field_validator("arms")
     @classmethod
     def _names(cls, arms: dict[str, Any]) -> dict[str, Any]:
+        if not arms:
+            raise ValueError("there are no arms; give [ablate.arms.NAME] at least once")
         for name in arms:
             if name in ("teacher", "baseline") or name.startswith("teacher-"):
                 raise ValueError(f"an arm cannot be called {name}; give it another name")

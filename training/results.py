@@ -1,32 +1,34 @@
 """docs/results.md and its pictures from docs/results/*.json: `python -m training.results`.
 
-Each file is of a kind: what `evaluate --out` writes (models side by side on the same windows), `ablate` (arms
-of a study), `robustness --out` and so on. A file `<name>.md` beside a JSON file is its introduction,
-`findings.md` that of the page. No number is typed by hand.
+Another folder gets a page beside it: `python -m training.results my/results` writes my/results.md. Each file
+is of a kind: what `evaluate --out` writes (models side by side on the same windows), `ablate` (arms of a study),
+`robustness --out` and so on. A file `<name>.md` beside a JSON file is its introduction, `findings.md` that of
+the page. No number is typed by hand.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import matplotlib
+import typer
 from matplotlib.figure import Figure
 
 from training import results_family, results_outputs, results_robustness
+from training.config import ConfigError
 from training.figures import COLOURS, STYLE
 from training.progress import write_atomically
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "results"
 HEAD = """# What do the models reach?
 
-Made by `python -m training.results` from the files in `docs/results/`; the commands behind them stand with
-each. In brackets: 95 % interval from drawing whole subjects. HR errors in bpm; MAE@80 is the mean error of
-the 80 % of windows that the model is most certain of; tracked is the mean error behind the causal tracker.
-No model has learned from a subject that it is tested on here.
+Made by `python -m training.results` from the files in `{folder}/` beside this page; the commands behind them
+stand with each. In brackets: 95 % interval from drawing whole subjects. HR errors in bpm; MAE@80 is the mean
+error of the 80 % of windows that the model is most certain of; tracked is the mean error behind the causal
+tracker. No model has learned from a subject that it is tested on here.
 """
 SCORED = {
     "mae": "MAE",
@@ -47,14 +49,21 @@ STUDY_NOTE = (
 )
 
 
-def main(folder: Path = FOLDER) -> None:
-    """Write results.md beside the folder and one picture per file into it."""
-    parts = [HEAD]
+def write(folder: Path) -> Path:
+    """Write `<folder>.md` and one picture per JSON file into the folder; returns the page's path.
+
+    Raises ConfigError for a folder without results, or with JSON files of something else.
+    """
+    if not any(folder.glob("*.json")):
+        raise ConfigError(f"{folder} holds no .json file; name the folder that results were written to")
+    parts = [HEAD.format(folder=folder.name)]
     findings = folder / "findings.md"
     if findings.exists():
         parts.append(findings.read_text().strip() + "\n")
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
+        if not isinstance(found, dict) or not found.keys() & {"kind", "arms", "scores"}:
+            raise ConfigError(f"{path} is no table of results; name the folder that holds those")
         kind = found.get("kind") or ("study" if "arms" in found else "evaluation")
         table, figure_of = KINDS[kind]
         title = found.get("title") or TITLES.get(kind, path.stem).format(**found)
@@ -69,9 +78,11 @@ def main(folder: Path = FOLDER) -> None:
             figure = figure_of(found)
         if figure is not None:
             save(figure, picture)
-            parts.append(f"![{title}](results/{picture.name})\n")
+            parts.append(f"![{title}]({folder.name}/{picture.name})\n")
     text = "\n".join(parts)
-    write_atomically(folder.parent / "results.md", lambda file: file.write(text.encode()))
+    page = folder.with_name(f"{folder.name}.md")
+    write_atomically(page, lambda file: file.write(text.encode()))
+    return page
 
 
 def study(found: dict[str, Any]) -> str:
@@ -191,5 +202,17 @@ def save(figure: Figure, path: Path) -> None:
         write_atomically(path, lambda file: figure.savefig(file, format="svg", metadata={"Date": None}))
 
 
+def main(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Folder of JSON files; FOLDER.md is written.")
+    ] = FOLDER,
+) -> None:
+    """Make a page and its pictures from the JSON files of `evaluate`, `ablate`, `robustness` and `family`."""
+    try:
+        print(write(folder.resolve()))
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 if __name__ == "__main__":
-    main(*(Path(argument) for argument in sys.argv[1:]))
+    typer.run(main)

@@ -173,8 +173,19 @@ def test_arms_are_also_compared_with_each_other(finished_study):
         ({"arms": {**ARMS, "more": {"ensemble": ["nowhere"]}}}, "nowhere: no checkpoint there"),
         (
             {"teachers": {"a": {}}, "arms": {**ARMS, "more": {**ARMS["global"], "teacher": ["a", "a"]}}},
-            "teacher-a/f0-s0 is there twice",
+            "arm more names a teacher twice",
         ),
+        (
+            {
+                "teachers": {"a": {}, "b": {}},
+                "arms": {**ARMS, "more": {"teacher": ["a", "b"], "losses": {"prediction": 0, "feature": 1}}},
+            },
+            "tiny: more: ensemble averages predictions",
+        ),
+        ({"arms": {**ARMS, "more": {"teacher": 3}}}, "arm more has teacher 3, expected a name or a list"),
+        ({"arms": {}}, "there are no arms; give"),
+        ({"contrasts": {"alone": "alone"}}, "alone is to be compared with itself"),
+        ({"references": {"global": "global"}}, "global is to be compared with itself"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_runs(tiny_hr, tmp_path, changes, message):

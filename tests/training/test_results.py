@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from training import results
+from training.config import ConfigError
 
 INTERVAL = {"value": 6.54321, "low": 5.5, "high": 7.5}
 
@@ -50,7 +53,7 @@ def test_page_and_pictures_follow_from_the_files(tmp_path):
         (folder / f"{name}.json").write_text(json.dumps(table))
     (folder / "study.md").write_text("Why this study.\n")
     (folder / "findings.md").write_text("What was found.\n")
-    results.main(folder)
+    assert results.write(folder) == tmp_path / "results.md"
     page = (tmp_path / "results.md").read_text()
     assert "| hr-tiny | C++ | 4,993 | 21,000 | 6.54 (5.50 to 7.50) | 0.912 |" in page
     assert "| peak | C++ |  |  | 6.54 (5.50 to 7.50) | - |" in page
@@ -60,9 +63,24 @@ def test_page_and_pictures_follow_from_the_files(tmp_path):
     pictures = {path.name: path.read_bytes() for path in folder.glob("*.svg")}
     assert set(pictures) == {"hr-set.svg", "study.svg"}
     assert all(f"results/{name}" in page for name in pictures)
-    results.main(folder)  # the same files, the same bytes
+    results.write(folder)  # the same files, the same bytes
     assert (tmp_path / "results.md").read_text() == page
     assert {path.name: path.read_bytes() for path in folder.glob("*.svg")} == pictures
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [([], "holds no .json file; name"), ([{"arm": "alone", "fold": 0}], "part.json is no table of results")],
+)
+def test_another_folder_leaves_a_page_as_it_is(tmp_path, files, message):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (tmp_path / "mine.md").write_text("kept")
+    for found in files:
+        (folder / "part.json").write_text(json.dumps(found))
+    with pytest.raises(ConfigError, match=message):
+        results.write(folder)
+    assert (tmp_path / "mine.md").read_text() == "kept"
 
 
 def test_arms_with_references_of_their_own_say_which(tmp_path):
