@@ -1,9 +1,9 @@
 """docs/results.md and its pictures from docs/results/*.json: `python -m training.results`.
 
 Another folder gets a page beside it: `python -m training.results my/results` writes my/results.md. Each file
-is of a kind: what `evaluate --out` writes (models side by side on the same windows), `ablate` (arms of a study),
-`robustness --out` and so on. A file `<name>.md` beside a JSON file is its introduction, `findings.md` that of
-the page. No number is typed by hand.
+is of a kind: what `evaluate --out` writes (models side by side on the same windows), `ablate` (arms of a
+study), `robustness --out` and so on. A file `<name>.md` beside a JSON file is its introduction, `findings.md`
+that of the page. No number is typed by hand.
 """
 
 from __future__ import annotations
