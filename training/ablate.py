@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,6 +20,7 @@ from functools import partial
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -210,11 +212,23 @@ def done(config: AblateConfig, jobs: Sequence[Job]) -> Iterable[Job]:
         return
     # Forked processes would inherit torch's threads in an unknown state.
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(config.workers, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(config.workers, mp_context=spawn, initializer=end_with_parent) as pool:
         waiting = {pool.submit(run, config, job, 1): job for job in jobs}
         for future in as_completed(waiting):
             future.result()
             yield waiting[future]
+
+
+def end_with_parent() -> None:
+    """Stop a worker with the study that started it, or the next one would train the same run beside it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def run(config: AblateConfig, job: Job, threads: int) -> None:

@@ -3,6 +3,9 @@
 import io
 import json
 import shutil
+import subprocess
+import sys
+import time
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -249,3 +252,46 @@ def test_arms_are_checked_before_anything_runs(tiny_hr, tmp_path):
     assert not (tmp_path / "runs").exists()
     with pytest.raises(ValueError, match="an arm cannot be called teacher"):
         config_of(tiny_hr, tmp_path, arms={"teacher": {}})
+
+
+STUDY = """
+import multiprocessing, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from training.ablate import end_with_parent
+
+def work(file):
+    for beat in range(10_000):
+        with open(file, "w") as out:
+            out.write(str(beat))
+        time.sleep(0.05)
+
+if __name__ == "__main__":
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=end_with_parent) as pool:
+        pool.submit(work, sys.argv[1]).result()
+"""
+
+
+def test_workers_end_with_a_study_that_is_killed(tmp_path):
+    script, beat = tmp_path / "a_study.py", tmp_path / "beat"
+    script.write_text(STUDY)
+    killed = subprocess.Popen([sys.executable, str(script), str(beat)])
+    try:
+        until(beat.exists)
+    finally:
+        killed.kill()
+        killed.wait()
+
+    def still() -> bool:
+        before = beat.read_text()
+        time.sleep(1)
+        return beat.read_text() == before
+
+    until(still)
+
+
+def until(holds, seconds=60):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
