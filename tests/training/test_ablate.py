@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -275,7 +276,8 @@ if __name__ == "__main__":
 def test_workers_end_with_a_study_that_is_killed(tmp_path):
     script, beat = tmp_path / "a_study.py", tmp_path / "beat"
     script.write_text(STUDY)
-    killed = subprocess.Popen([sys.executable, str(script), str(beat)])
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.Popen([sys.executable, str(script), str(beat)], env=here)
     try:
         until(beat.exists)
     finally:
