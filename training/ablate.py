@@ -71,15 +71,7 @@ def ablate(config: AblateConfig, console: Console | None = None) -> dict[str, An
     jobs = jobs_of(config)
     data_of(config)
     for job in jobs:
-        asked = settings(config, job)
-        if isinstance(asked, DistillConfig):
-            try:
-                elsewhere = [path for path in teachers(asked) if not path.is_relative_to(config.out)]
-            except ConfigError as error:
-                raise ConfigError(f"{config.study}: {job.arm}: {error}") from None
-            for path in elsewhere:
-                if not is_store(path):
-                    find_checkpoint(path)
+        check_teachers(config, job)
     waiting = [job for job in jobs if not finished(config, job)]
     console.print(remaining(config, jobs, waiting), soft_wrap=True)
     with bar(console, config.study, len(jobs)) as progress:
@@ -95,6 +87,20 @@ def ablate(config: AblateConfig, console: Console | None = None) -> dict[str, An
     compared = compare(config)
     write_json(config.results / f"{config.study}.json", compared)
     return compared
+
+
+def check_teachers(config: AblateConfig, job: Job) -> None:
+    """Raise ConfigError for teachers that cannot answer together, or that nobody has trained or will."""
+    asked = settings(config, job)
+    if not isinstance(asked, DistillConfig):
+        return
+    try:
+        elsewhere = [path for path in teachers(asked) if not path.is_relative_to(config.out)]
+    except ConfigError as error:
+        raise ConfigError(f"{config.study}: {job.arm}: {error}") from None
+    for path in elsewhere:
+        if not is_store(path):
+            find_checkpoint(path)
 
 
 def jobs_of(config: AblateConfig) -> list[Job]:
@@ -142,12 +148,9 @@ def settings(config: AblateConfig, job: Job) -> FinetuneConfig | DistillConfig:
         return build(FinetuneConfig, {**teachers_of(config)[job.arm], **shared}, f"{config.study}: {job.arm}")
     values = merged(config.student, config.arms[job.arm])
     first, *others = (config.out / name / f"f{job.fold}-s0" for name in teachers_of_arm(config, job.arm))
-    stored = {
-        "teacher": first,
-        "ensemble": [*others, *as_list(values.get("ensemble", []))],
-        "cache": config.out / "teacher_outputs",
-    }
-    return build(DistillConfig, {**values, **shared, **stored}, f"{config.study}: {job.arm}")
+    stored = {"teacher": first, "cache": config.out / "teacher_outputs"}
+    asked = build(DistillConfig, {**values, **shared, **stored}, f"{config.study}: {job.arm}")
+    return asked.model_copy(update={"ensemble": (*others, *asked.ensemble)})
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,9 +62,9 @@ def write(folder: Path) -> Path:
         parts.append(findings.read_text().strip() + "\n")
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
-        if not isinstance(found, dict) or not found.keys() & {"kind", "arms", "scores"}:
+        kind = kind_of(found)
+        if kind not in KINDS:
             raise ConfigError(f"{path} is no table of results; name the folder that holds those")
-        kind = found.get("kind") or ("study" if "arms" in found else "evaluation")
         table, figure_of = KINDS[kind]
         title = found.get("title") or TITLES.get(kind, path.stem).format(**found)
         parts.append(f"## {title}\n")
@@ -83,6 +83,17 @@ def write(folder: Path) -> Path:
     page = folder.with_name(f"{folder.name}.md")
     write_atomically(page, lambda file: file.write(text.encode()))
     return page
+
+
+def kind_of(found: Any) -> str | None:
+    """What a file says it is, or its shape does; None for what is no table, such as one run of a study."""
+    if not isinstance(found, dict):
+        return None
+    if "kind" in found:
+        return str(found["kind"])
+    if "arms" in found:
+        return "study"
+    return "evaluation" if isinstance(found.get("scores"), list) else None
 
 
 def study(found: dict[str, Any]) -> str:

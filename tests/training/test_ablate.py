@@ -187,6 +187,7 @@ def test_arms_are_also_compared_with_each_other(finished_study):
             "tiny: more: ensemble averages predictions",
         ),
         ({"arms": {**ARMS, "more": {"teacher": 3}}}, "arm more has teacher 3, expected a name or a list"),
+        ({"arms": {**ARMS, "more": {"ensemble": 3}}}, r"tiny: more: 'ensemble': .*found 3"),
         ({"arms": {}}, "there are no arms; give"),
         ({"contrasts": {"alone": "alone"}}, "alone is to be compared with itself"),
         ({"references": {"global": "global"}}, "global is to be compared with itself"),

@@ -70,7 +70,10 @@ def test_page_and_pictures_follow_from_the_files(tmp_path):
 
 @pytest.mark.parametrize(
     ("files", "message"),
-    [([], "holds no .json file; name"), ([{"arm": "alone", "fold": 0}], "part.json is no table of results")],
+    [
+        ([], "holds no .json file; name"),
+        ([{"arm": "alone", "fold": 0, "scores": {"mae": 3.1}}], "part.json is no table of results"),
+    ],
 )
 def test_another_folder_leaves_a_page_as_it_is(tmp_path, files, message):
     folder = tmp_path / "mine"
